@@ -1,0 +1,1 @@
+"""The heart's own measurements: volumes, mass, segments, wall thickness, orientation."""

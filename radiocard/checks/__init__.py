@@ -1,0 +1,1 @@
+"""Is a case what it claims to be? Findings are Issue records; nothing here changes a value."""

@@ -1,0 +1,67 @@
+"""The command line: one thin command per verb."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+from radiocard.cli import cohorts, models, reports
+from radiocard.cli.console import BUG, INTERRUPTED, exit_code, note
+
+EPILOG = (
+    "Exit codes: 0 all well, 1 a bug, 2 usage or configuration, 3 some cases failed, "
+    "4 nothing usable or unsafe input, 5 disk, memory or permission, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="radiocard",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="""From a segmented cardiac MRI study to an explained diagnosis.
+
+    \b
+    radiocard demo                                        try it, offline
+    radiocard validate COHORT                             what is wrong with my data?
+    radiocard extract COHORT -o table.parquet             measure and describe
+    radiocard train table.parquet -o heart.model          learn
+    radiocard evaluate heart.model table.parquet -o out   how good is it, honestly?
+    radiocard report heart.model COHORT --patient ID -o report.html
+
+    COHORT is a folder in ACDC or M&Ms layout, or a manifest CSV.
+
+    Research software, not a medical device: a person decides.""",
+    epilog=EPILOG,
+)
+for command in (
+    reports.demo,
+    cohorts.validate,
+    cohorts.extract,
+    models.train,
+    models.evaluate,
+    models.predict,
+    reports.explain,
+    reports.report,
+    cohorts.info,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; errors become one clear message and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        note("Interrupted.")
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        code = exit_code(error)
+        if code == BUG:
+            traceback.print_exc()
+            note("This is a bug in radiocard. Please report it with the lines above.")
+        else:
+            note(f"error  {error}" if str(error) else f"error  {type(error).__name__}")
+        sys.exit(code)

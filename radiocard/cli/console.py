@@ -1,0 +1,88 @@
+"""What commands share: messages, progress, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from radiocard.errors import Issue
+
+OK, BUG, USAGE, PARTIAL, NOTHING, SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+MAX_LINES = 20
+
+
+def say(text: str = "") -> None:
+    """Print one line of result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Print one line about the work itself, apart from results."""
+    sys.stderr.write(f"{text}\n")
+
+
+def say_json(data: Any) -> None:
+    """Print a result as JSON and nothing else."""
+    say(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[..., None]]:
+    """Give a callable that counts one step: a bar on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda *_: bar.advance(task)
+        return
+    done = 0
+    step = max(1, total // 10)
+
+    def count(*_: object) -> None:
+        nonlocal done
+        done += 1
+        if done % step == 0 or done == total:
+            note(f"{title}: {done} of {total}")
+
+    yield count
+
+
+def say_issues(issues: Iterable[Issue]) -> None:
+    """Print refused cases one by one, and warnings counted by kind."""
+    from radiocard.errors import CODES
+
+    found = list(issues)
+    refused = [issue for issue in found if issue.severity == "refuse"]
+    for issue in refused[:MAX_LINES]:
+        say(f"  refused  {issue}")
+    if len(refused) > MAX_LINES:
+        say(f"  refused  and {len(refused) - MAX_LINES} more findings")
+    cases = Counter(code for code, _ in {(i.code, i.case) for i in found if i.severity == "warn"})
+    for code, n in sorted(cases.items(), key=lambda item: (-item[1], item[0])):
+        say(f"  warning  {code}: {n} {'case' if n == 1 else 'cases'}. {CODES[code][1]}")
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code that belongs to an error."""
+    from radiocard.errors import RadiocardError
+
+    if isinstance(error, RadiocardError):
+        if error.code == "E_LOCKED":
+            return USAGE
+        return NOTHING if error.code == "E_NOTHING_USABLE" else error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, MemoryError | PermissionError):
+        return SYSTEM
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT}:
+        return SYSTEM
+    return BUG

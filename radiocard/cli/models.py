@@ -1,0 +1,123 @@
+"""Commands on models: train, evaluate, predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radiocard.cli.cohorts import CohortArgument, JobsOption, JsonOption, say_layout
+from radiocard.cli.console import OK, PARTIAL, note, progress, say, say_issues, say_json
+
+TableArgument = Annotated[Path, typer.Argument(help="Table written by 'radiocard extract'.", show_default=False)]
+ModelArgument = Annotated[Path, typer.Argument(help="Model written by 'radiocard train'.", show_default=False)]
+ForceOption = Annotated[
+    bool,
+    typer.Option("--allow-simulated-model", help="Let a model trained on simulated data answer for real cases."),
+]
+
+
+def train(
+    table: TableArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Model file to write.")],
+    target: Annotated[str, typer.Option(help="Column that holds the diagnosis.")] = "diagnosis",
+    models: Annotated[str, typer.Option(help="Recipes, separated by commas.")] = "svm,rf,xgboost,logistic",
+    pool: Annotated[str, typer.Option(help="Columns to learn from: physiology, texture, all.")] = "physiology",
+    jobs: JobsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Train models; inner folds choose which one answers.
+
+    \b
+    radiocard train table.parquet -o heart.model
+    radiocard train table.parquet -o heart.model --models svm,xgboost --pool all
+    """
+    from radiocard.io.store import output_lock, read_table
+    from radiocard.models.persist import save_model
+    from radiocard.study import train as study
+
+    recipes = [name.strip() for name in models.split(",") if name.strip()]
+    rows = read_table(table)
+    with output_lock(output):
+        with progress("Nested folds", study.n_steps()) as step:
+            model = study.train(rows, target=target, models=recipes, pool=pool, jobs=jobs, progress=step)
+        save_model(model, output)
+    summary = study.summarise(model)
+    if as_json:
+        say_json({"model": str(output), **summary})
+        return
+    say(
+        f"{output}: model {model.model_id[:12]}, {summary['n_patients']} patients, answers: {summary['answers_title']}."
+    )
+    say(f"Out-of-fold accuracy {summary['accuracy_text']}")
+    say(f"Next: radiocard evaluate {output} {table} -o evidence")
+
+
+def evaluate(
+    model: ModelArgument,
+    table: TableArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the report to.")],
+    jobs: JobsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure honestly how good a model is.
+
+    \b
+    radiocard evaluate heart.model table.parquet -o evidence
+    radiocard evaluate heart.model other_site.parquet -o evidence_external
+
+    A table that holds training patients re-runs the recipe in nested folds; one that holds
+    none tests the frozen model; one that holds some of both is refused.
+    """
+    from radiocard.io.store import output_lock, read_table
+    from radiocard.models.persist import load_model
+    from radiocard.study import evaluate as study
+
+    bundle, rows = load_model(model), read_table(table)
+    with output_lock(output / "cohort_report.html"):
+        with progress("Evaluating", study.n_steps(bundle, rows)) as step:
+            result = study.evaluate(bundle, rows, jobs=jobs, progress=step)
+        paths = study.write_evaluation(result, output)
+    if as_json:
+        say_json(result.summary | {"files": [str(path) for path in paths]})
+        return
+    say(result.summary["kind_text"])
+    for line in result.summary["lines"]:
+        say(f"  {line}")
+    say(f"Report: {paths[0]}")
+
+
+def predict(
+    model: ModelArgument,
+    cohort: CohortArgument,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="predictions.json or .csv.")] = None,
+    jobs: JobsOption = 1,
+    allow_simulated_model: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict every case of a cohort: class, probabilities, flags.
+
+    \b
+    radiocard predict heart.model new_patients/ -o predictions.json
+    radiocard predict heart.model manifest.csv -o predictions.csv
+    """
+    from radiocard.models.persist import load_model
+    from radiocard.study import predict as study
+    from radiocard.study.extract import as_cohort
+
+    bundle, found = load_model(model), as_cohort(cohort)
+    say_layout(found)
+    with progress("Predicting", len(found.cases)) as step:
+        result = study.predict(bundle, found, jobs=jobs, allow_simulated_model=allow_simulated_model, progress=step)
+    if output is not None:
+        study.write_predictions(result, output)
+        note(f"Written: {output}")
+    if as_json:
+        say_json(result.to_dict())
+    else:
+        for row in result.rows:
+            flags = f"   {' '.join(row.flags)}" if row.flags else ""
+            say(f"{row.patient_id:<20} {row.prediction:<12} {row.probabilities[row.prediction]:6.1%}{flags}")
+        say_issues([issue for issue in result.issues if issue.severity == "refuse"])
+    raise typer.Exit(PARTIAL if len(result.rows) < len(found.cases) else OK)

@@ -1,0 +1,98 @@
+"""Commands that explain: explain, report, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radiocard.cli.cohorts import CohortArgument, JobsOption, JsonOption
+from radiocard.cli.console import note, progress, say, say_json
+from radiocard.cli.models import ForceOption, ModelArgument
+
+PatientOption = Annotated[str, typer.Option("--patient", help="Identifier of the patient.")]
+
+
+def explain(
+    model: ModelArgument,
+    cohort: CohortArgument,
+    patient: PatientOption,
+    allow_simulated_model: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what speaks for one answer, and what against.
+
+    \b
+    radiocard explain heart.model ACDC/training --patient patient001
+    """
+    from radiocard.models.persist import load_model
+    from radiocard.study.patient import explain as study
+
+    answer = study(load_model(model), cohort, patient, allow_simulated_model=allow_simulated_model)
+    if as_json:
+        say_json(answer.model_dump(mode="json", by_alias=True))
+        return
+    say(answer.sentence)
+    for heading, reasons in (("For", answer.reasons_for), ("Against", answer.reasons_against)):
+        for reason in reasons:
+            say(f"  {heading:<8} {reason.text}")
+    say("Research use only; a person decides.")
+
+
+def report(
+    model: ModelArgument,
+    cohort: CohortArgument,
+    patient: PatientOption,
+    output: Annotated[Path, typer.Option("-o", "--output", help="report.html, .pdf or .json.")],
+    allow_simulated_model: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report of one patient.
+
+    \b
+    radiocard report heart.model ACDC/training --patient patient001 -o report.html
+    radiocard report heart.model ACDC/training --patient patient001 -o report.pdf
+
+    The JSON twin is written beside it. For a patient of the training cohort the report
+    shows the out-of-fold prediction, and says so.
+    """
+    from radiocard.models.persist import load_model
+    from radiocard.study import patient as study
+
+    result = study.report(load_model(model), cohort, patient, allow_simulated_model=allow_simulated_model)
+    paths = study.write_report(result, output)
+    if as_json:
+        say_json({"files": [str(path) for path in paths]})
+        return
+    if result.answer is not None:
+        say(result.answer.sentence)
+    for path in paths:
+        say(f"Written: {path}")
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")] = Path("radiocard-demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Another seed simulates other patients.")] = 1,
+    jobs: JobsOption = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Try it all on simulated patients, offline.
+
+    \b
+    radiocard demo
+    radiocard demo -o somewhere --seed 7
+    """
+    from radiocard.study.demo import demo as study
+
+    result = study(output, seed=seed, jobs=jobs, say=note, progress=progress)
+    if as_json:
+        say_json(result.to_dict())
+        return
+    say()
+    for line in result.lines:
+        say(line)
+    say()
+    say("Open in a browser:")
+    for path in [result.cohort_report, *result.patient_reports.values()]:
+        say(f"  {path}")

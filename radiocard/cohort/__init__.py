@@ -1,0 +1,1 @@
+"""One case to one row, many cases to one table."""

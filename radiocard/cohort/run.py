@@ -1,0 +1,108 @@
+"""Many cases to one table, in parallel; a bad case or a killed worker loses only itself."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from importlib.metadata import version
+
+import pandas as pd
+
+from radiocard.checks.cohort import identical_images
+from radiocard.cohort.row import CaseResult, case_row
+from radiocard.cohort.table import order_columns
+from radiocard.errors import CohortError, Issue
+from radiocard.io.cohort import CaseRef, Cohort
+from radiocard.specs import FeatureSpec
+
+Progress = Callable[[CaseResult], None]
+
+
+def run_cohort(
+    cohort: Cohort, spec: FeatureSpec, *, jobs: int = 1, texture: bool = True, progress: Progress | None = None
+) -> tuple[pd.DataFrame, list[Issue]]:
+    """Turn a cohort into a table with one row per usable patient, in the cohort's order.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cases.
+    spec : FeatureSpec
+        What to compute.
+    jobs : int
+        Number of worker processes; the result does not depend on it.
+    texture : bool
+        Whether to describe texture.
+    progress : callable or None
+        Called with each :class:`CaseResult` as it arrives.
+
+    Returns
+    -------
+    table : DataFrame, index ``patient_id``
+        ``table.attrs["radiocard"]`` holds the specification and its hash.
+    issues : list of Issue
+        Findings of the cohort and of every case.
+
+    Raises
+    ------
+    CohortError
+        If no case was usable (``E_NOTHING_USABLE``).
+    """
+    results: dict[str, CaseResult] = {}
+    for result in _results(cohort.cases, spec, jobs=jobs, texture=texture):
+        results[result.patient_id] = result
+        if progress is not None:
+            progress(result)
+    ordered = [results[ref.patient_id] for ref in cohort.cases]
+    issues = [*cohort.issues, *(issue for result in ordered for issue in result.issues)]
+    rows = {result.patient_id: result.values for result in ordered if result.values is not None}
+    if not rows:
+        reasons = "; ".join(sorted({issue.code for issue in issues if issue.severity == "refuse"}))
+        msg = f"None of {len(ordered)} cases was usable ({reasons or 'the cohort is empty'})."
+        raise CohortError(msg, code="E_NOTHING_USABLE", hint="'radiocard validate' lists the reason of each case.")
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index.name = "patient_id"
+    issues += identical_images(dict(table["image_sha256"]), labels=dict(table["diagnosis"]))
+    table = order_columns(table)
+    table.attrs["radiocard"] = {
+        "spec_name": spec.name,
+        "spec_hash": spec.hash,
+        "spec": spec.settings(),
+        "layout": cohort.layout,
+        "label_convention": cohort.label_convention,
+        "version": version("radiocard"),
+    }
+    return table, issues
+
+
+def _results(cases: Sequence[CaseRef], spec: FeatureSpec, *, jobs: int, texture: bool) -> Iterator[CaseResult]:
+    if jobs == 1 or len(cases) < 2:
+        for ref in cases:
+            yield case_row(ref, spec, texture=texture)
+        return
+    left = {ref.patient_id: ref for ref in cases}
+    for result in _pooled(cases, spec, jobs=jobs, texture=texture):
+        del left[result.patient_id]
+        yield result
+    for ref in left.values():
+        yield next(_pooled([ref], spec, jobs=1, texture=texture), _crashed(ref))
+
+
+def _pooled(cases: Sequence[CaseRef], spec: FeatureSpec, *, jobs: int, texture: bool) -> Iterator[CaseResult]:
+    """Yield results as they come; end early, without error, when a worker was killed."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(cases)), mp_context=context) as pool:
+        futures: list[Future[CaseResult]] = [pool.submit(case_row, ref, spec, texture=texture) for ref in cases]
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                continue
+
+
+def _crashed(ref: CaseRef) -> CaseResult:
+    message = "The process that worked on this case was ended from outside, twice."
+    hint = "Check the memory of the machine and the size of the images."
+    return CaseResult(ref.patient_id, None, (Issue("E_CRASHED", message, ref.patient_id, hint=hint),))

@@ -1,0 +1,1 @@
+"""Estimators to evidence: nested resampling, metrics with intervals over patients, calibration."""

@@ -1,0 +1,1 @@
+"""Models to reasons: SHAP values, clinical families, sentences."""

@@ -1,0 +1,165 @@
+"""Arrays with their geometry: :class:`Image`, :class:`LabelMap`, :class:`Case`. No file access.
+
+Array axes are ``i, j, k``; ``k`` is the slice axis. World axes are RAS+ [mm]: x grows
+to the patient's right, y to anterior, z to superior.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiocard.errors import GeometryError, MaskError
+
+FloatArray = NDArray[np.floating[Any]]
+Key = tuple[str, str]
+Phase = Literal["ed", "es"]
+
+REGIONS = ("lv_cavity", "lv_myocardium", "rv_cavity")
+PHASES: tuple[Phase, ...] = ("ed", "es")
+
+LABELS_ACDC: Mapping[str, int] = MappingProxyType({"rv_cavity": 1, "lv_myocardium": 2, "lv_cavity": 3})
+LABELS_MNMS: Mapping[str, int] = MappingProxyType({"lv_cavity": 1, "lv_myocardium": 2, "rv_cavity": 3})
+
+
+def voxel_spacing(affine: FloatArray) -> FloatArray:
+    """Return the voxel spacing of an affine.
+
+    Parameters
+    ----------
+    affine : ndarray of float, shape (4, 4)
+        Voxel indices to RAS+ world coordinates [mm].
+
+    Returns
+    -------
+    ndarray of float, shape (3,)
+        Distance between voxel centres along ``i, j, k`` [mm]; slice gaps are included.
+
+    Examples
+    --------
+    >>> voxel_spacing(np.diag([1.5, 1.5, 8.0, 1.0])).tolist()
+    [1.5, 1.5, 8.0]
+    """
+    return np.sqrt((np.asarray(affine, dtype=float)[:3, :3] ** 2).sum(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One three-dimensional image.
+
+    Parameters
+    ----------
+    array : ndarray, shape (ni, nj, nk)
+        Grey values.
+    affine : ndarray of float, shape (4, 4)
+        Voxel indices to RAS+ world coordinates [mm].
+    oriented : bool
+        Whether the file stated an orientation. A stated one may still be untrue.
+
+    Raises
+    ------
+    GeometryError
+        If the array is not three-dimensional or the affine not (4, 4).
+    """
+
+    array: NDArray[Any]
+    affine: FloatArray
+    oriented: bool = True
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3:
+            msg = f"Image has {self.array.ndim} dimensions, expected 3 (shape {self.array.shape})."
+            raise GeometryError(msg, code="E_NDIM", hint="Give one frame at a time.")
+        if np.shape(self.affine) != (4, 4):
+            msg = f"Affine has shape {np.shape(self.affine)}, expected (4, 4)."
+            raise GeometryError(msg, code="E_AFFINE")
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel spacing along ``i, j, k`` [mm]."""
+        s = voxel_spacing(self.affine)
+        return float(s[0]), float(s[1]), float(s[2])
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel, slice gap included [mL]."""
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+    def digest(self) -> str:
+        """Return a SHA-256 of shape and grey values; headers and file names do not enter it."""
+        data = np.ascontiguousarray(self.array)
+        if data.dtype.kind in "iu":
+            data = data.astype("<i8")
+        else:
+            data = data.astype("<f8")
+        return hashlib.sha256(repr(data.shape).encode() + data.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap(Image):
+    """A mask with several regions.
+
+    Parameters
+    ----------
+    array : ndarray of int, shape (ni, nj, nk)
+        Label numbers.
+    affine : ndarray of float, shape (4, 4)
+        Voxel indices to RAS+ world coordinates [mm].
+    oriented : bool
+        Whether the file stated an orientation.
+    labels : mapping of str to int
+        Region name to label number. Never guessed: stated by the layout or the manifest.
+    """
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    def mask(self, region: str) -> NDArray[np.bool_]:
+        """Return one region as a boolean array of shape (ni, nj, nk).
+
+        Raises
+        ------
+        MaskError
+            If the region is not in the label map, or has no voxel (``E_EMPTY_ROI``).
+        """
+        if region not in self.labels:
+            known = ", ".join(f"{k}={v}" for k, v in self.labels.items())
+            msg = f"Region {region!r} is not in this label map, which knows: {known}."
+            raise MaskError(msg, field=region)
+        mask = np.asarray(self.array == self.labels[region])
+        if not mask.any():
+            found = ", ".join(str(v) for v in np.unique(self.array).tolist()[:12])
+            msg = f"Label {self.labels[region]} ({region}) is not present; labels found: {found}."
+            raise MaskError(msg, field=region, hint="Check the label numbers and that the region was drawn.")
+        return mask
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One patient's study: images, masks and clinical covariates.
+
+    Parameters
+    ----------
+    patient_id : str
+        Pseudonym; stays text.
+    images : mapping of (sequence, phase) to Image
+        For example ``("cine", "ed")``.
+    masks : mapping of (sequence, phase) to LabelMap
+        Same keys as ``images``.
+    clinical : mapping of str to object
+        ``sex`` ('F' or 'M'), ``age_y``, ``height_cm``, ``weight_kg``, ``site``, ``vendor``,
+        ``field_strength_t``, ``diagnosis`` and any further column; unknown ones are absent.
+    simulated : bool
+        Whether the case was made by :mod:`radiocard.simulate`.
+    """
+
+    patient_id: str
+    images: Mapping[Key, Image]
+    masks: Mapping[Key, LabelMap]
+    clinical: Mapping[str, Any] = field(default_factory=dict)
+    simulated: bool = False

@@ -1,0 +1,1 @@
+"""Files to images, label maps and cases, and tables to files."""

@@ -1,0 +1,191 @@
+"""Cohorts as a CSV manifest: one row per patient and phase."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from radiocard.errors import CohortError, Issue
+from radiocard.image import PHASES, Key
+from radiocard.io.case_ref import CaseRef, FilePair, missing_files, role_of
+from radiocard.io.clinical import KNOWN, merge_clinical, near_misses, other_columns, parse_clinical
+from radiocard.io.delimited import Delimited, read_delimited
+from radiocard.io.identifiers import folded, id_problem, shown
+from radiocard.io.labels import parse_labels
+
+REQUIRED = ("patient_id", "phase", "image", "mask", "labels")
+OPTIONAL = ("visit", "sequence", "frame")
+SEQUENCES = ("cine",)
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    patient_id: str
+    key: Key
+    cells: Mapping[str, str]
+    clinical: Mapping[str, Any]
+
+
+def read_manifest(path: Path) -> tuple[list[CaseRef], list[Issue]]:
+    """Return the cases of a manifest.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with the columns ``patient_id, phase, image, mask, labels``, optionally
+        ``sequence, visit, frame`` and covariates. Relative paths start at its folder.
+
+    Returns
+    -------
+    cases : list of CaseRef
+        In the order in which patients first occur. A case with missing files or an unsafe
+        identifier carries refusing issues.
+    issues : list of Issue
+        Warnings about the manifest as a whole.
+
+    Raises
+    ------
+    CohortError
+        If a column is missing, a patient, sequence and phase occur twice, rows of one
+        patient contradict each other, or a cell cannot be understood.
+    """
+    raw = _known_names(read_delimited(path))
+    rows = _rows(raw)
+    if not rows:
+        msg = f"{raw.name} names no case."
+        raise CohortError(msg)
+    _check_ids(rows, raw.name)
+    grouped: dict[str, list[_Row]] = {}
+    for row in rows:
+        grouped.setdefault(row.patient_id, []).append(row)
+    cases = [_case(patient_id, group, path.parent) for patient_id, group in grouped.items()]
+    extra = [name for name in raw.header if name not in {*REQUIRED, *OPTIONAL, *KNOWN}]
+    return cases, near_misses(extra)
+
+
+def _known_names(raw: Delimited) -> Delimited:
+    known = {*REQUIRED, *OPTIONAL, *KNOWN}
+    header = [name.casefold() if name.casefold() in known else name for name in raw.header]
+    for name in REQUIRED:
+        if name in header:
+            continue
+        close = difflib.get_close_matches(name, header, n=1)
+        hint = f"Is it the column {close[0]!r}?" if close else f"A manifest needs: {', '.join(REQUIRED)}."
+        msg = f"{raw.name} lacks the column {name!r}."
+        raise CohortError(msg, field=name, hint=hint)
+    double = [name for name in known if header.count(name) > 1]
+    if double:
+        msg = f"{raw.name}: column {double[0]!r} occurs more than once."
+        raise CohortError(msg, field=double[0])
+    return Delimited(raw.name, header, raw.rows, raw.lines)
+
+
+def _rows(raw: Delimited) -> list[_Row]:
+    records = raw.records()
+    known = [name for name in KNOWN if name in raw.header]
+    others = [name for name in raw.header if name not in {*REQUIRED, *OPTIONAL, *KNOWN}]
+    typed = other_columns({name: [record[name] for record in records] for name in others})
+    rows = []
+    for index, (record, line) in enumerate(zip(records, raw.lines, strict=True)):
+        cells = {name: record.get(name, "").strip() for name in (*REQUIRED, *OPTIONAL)}
+        shown_id = cells["patient_id"] if id_problem(cells["patient_id"]) is None else shown(cells["patient_id"])
+        clinical = {name: parse_clinical(name, record[name], case=shown_id) for name in known}
+        clinical |= {name: typed[name][index] for name in others}
+        if cells["visit"]:
+            clinical["visit"] = cells["visit"]
+        key = (_sequence(cells["sequence"], raw.name, line), _phase(cells["phase"], raw.name, line))
+        rows.append(_Row(line, cells["patient_id"], key, cells, clinical))
+    return rows
+
+
+def _sequence(text: str, name: str, line: int) -> str:
+    sequence = text.casefold() or "cine"
+    if sequence not in SEQUENCES:
+        msg = f"{name}: line {line}: sequence is {text!r}, expected {' or '.join(SEQUENCES)}."
+        raise CohortError(msg, field="sequence")
+    return sequence
+
+
+def _phase(text: str, name: str, line: int) -> str:
+    if text.casefold() not in PHASES:
+        msg = f"{name}: line {line}: phase is {text!r}, expected {' or '.join(PHASES)}."
+        raise CohortError(msg, field="phase")
+    return text.casefold()
+
+
+def _check_ids(rows: list[_Row], name: str) -> None:
+    seen: dict[tuple[str, Key], _Row] = {}
+    spelled: dict[str, _Row] = {}
+    visits: dict[str, _Row] = {}
+    for row in rows:
+        case = row.patient_id if id_problem(row.patient_id) is None else None
+        other = spelled.setdefault(folded(row.patient_id), row)
+        if other.patient_id != row.patient_id:
+            msg = f"{name}: lines {other.line} and {row.line}: two identifiers differ only in letter case or accents."
+            raise CohortError(msg, code="E_DUPLICATE_ID", case=case)
+        first = visits.setdefault(row.patient_id, row)
+        if first.cells["visit"] != row.cells["visit"]:
+            msg = f"{name}: lines {first.line} and {row.line}: the patient has more than one visit."
+            hint = "One row per patient in the table: write one manifest per visit."
+            raise CohortError(msg, code="E_DUPLICATE_ID", case=case, field="visit", hint=hint)
+        twin = seen.setdefault((row.patient_id, row.key), row)
+        if twin is not row:
+            msg = f"{name}: lines {twin.line} and {row.line}: {role_of(row.key)} of this patient occurs twice."
+            raise CohortError(msg, code="E_DUPLICATE_ID", case=case, hint="One row per patient and phase.")
+
+
+def _case(patient_id: str, rows: list[_Row], folder: Path) -> CaseRef:
+    problem = id_problem(patient_id)
+    if problem:
+        message = f"The identifier {shown(patient_id)} {problem}."
+        hint = "Use letters, digits, '-' and '_'."
+        issue = Issue("E_PATH", message, field="patient_id", hint=hint)
+        return CaseRef(f"unsafe-id-in-line-{rows[0].line}", {}, {}, issues=(issue,))
+    maps = [parse_labels(row.cells["labels"], case=patient_id) for row in rows]
+    for row, labels in zip(rows, maps, strict=True):
+        if labels != maps[0]:
+            msg = (
+                f"The rows of one patient disagree: labels is {rows[0].cells['labels']!r} and {row.cells['labels']!r}."
+            )
+            raise CohortError(msg, case=patient_id, field="labels")
+    clinical = merge_clinical((row.clinical for row in rows), case=patient_id)
+    files: dict[Key, FilePair] = {}
+    issues: list[Issue] = []
+    for row in rows:
+        image, mask = (_resolve(row, role, folder, issues) for role in ("image", "mask"))
+        if image is not None and mask is not None:
+            files[row.key] = FilePair(image, mask, _frame(row))
+    issues += missing_files(patient_id, files)
+    simulated = bool(clinical.pop("simulated", False))
+    return CaseRef(patient_id, files, maps[0], clinical, simulated, tuple(issues))
+
+
+def _resolve(row: _Row, role: str, folder: Path, issues: list[Issue]) -> Path | None:
+    """Return the path of a cell; a relative one may not leave the manifest's folder."""
+    text, field = row.cells[role].replace("\\", "/"), f"{role_of(row.key)}.{role}"
+    if not text:
+        issues.append(Issue("E_MISSING", f"The manifest names no {role}.", row.patient_id, field))
+        return None
+    if Path(row.cells[role]).is_absolute():
+        return Path(row.cells[role])
+    if Path(os.path.normpath(text)).parts[:1] == ("..",):
+        message = f"The relative path of the {role} leaves the manifest's folder."
+        hint = "Write the absolute path, or put the manifest above its files."
+        issues.append(Issue("E_PATH", message, row.patient_id, field, hint))
+        return None
+    return folder / text
+
+
+def _frame(row: _Row) -> int | None:
+    text = row.cells["frame"]
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        msg = f"frame is {text!r}, expected a whole number from 0."
+        raise CohortError(msg, case=row.patient_id, field="frame")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Tables to estimators: recipes, selection, the rule, pools of columns, model files."""

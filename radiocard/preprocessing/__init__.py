@@ -1,0 +1,1 @@
+"""What is done to the grey values of an image before features are computed."""

@@ -1,0 +1,1 @@
+"""The embedded synthetic cohort: beating-heart short-axis phantoms whose measurements are known."""

@@ -1,0 +1,183 @@
+"""The whole main job on simulated patients: offline, computed live from a seed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from radiocard.errors import UsageError
+from radiocard.evaluation.result import SELECTED, NestedResult
+from radiocard.io.cohort import read_cohort, write_manifest_cohort
+from radiocard.io.store import output_lock, write_table
+from radiocard.models.bundle import ModelBundle
+from radiocard.models.persist import save_model
+from radiocard.models.pools import pool_columns
+from radiocard.simulate.bayes import bayes_accuracy
+from radiocard.simulate.cohort import simulate_cohort
+from radiocard.specs import read_recipe
+from radiocard.study.evaluate import from_nested, write_evaluation
+from radiocard.study.extract import extract
+from radiocard.study.patient import report, write_report
+from radiocard.study.predict import predict, write_predictions
+from radiocard.study.train import DEFAULT_MODELS, DEFAULT_POOL, learning_data, n_steps, read_plan, train_with_evidence
+
+PER_CLASS = 14
+PLAN = "demo"
+BAYES_DRAWS = 20_000
+MARKER = "manifest.csv"
+Progress = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Parameters
+    ----------
+    cohort_report : Path
+        Evidence about the models.
+    patient_reports : dict of str to Path
+        One sure, one uncertain, one wrong patient.
+    lines : tuple of str
+        What to tell the user.
+    seconds : float
+        How long it took.
+    """
+
+    cohort_report: Path
+    patient_reports: dict[str, Path]
+    lines: tuple[str, ...]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "cohort_report": str(self.cohort_report),
+            "patient_reports": {kind: str(path) for kind, path in self.patient_reports.items()},
+            "lines": list(self.lines),
+            "seconds": self.seconds,
+        }
+
+
+def demo(
+    output: str | Path = "radiocard-demo",
+    *,
+    seed: int = 1,
+    jobs: int = 1,
+    permute_classes: bool = False,
+    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+) -> DemoResult:
+    """Simulate a cohort, and do with it all that radiocard does with a real one.
+
+    Parameters
+    ----------
+    output : str or Path
+        Folder to write to: the cohort as NIfTI files, table, model, predictions, reports.
+    seed : int
+        Another seed simulates other patients.
+    jobs : int
+        Worker processes; the result does not depend on it.
+    permute_classes : bool
+        Give every patient the diagnosis of another: accuracy must then be chance.
+    say : callable or None
+        Gets a line at each step.
+    progress : callable or None
+        Takes a title and a total, gives a context with a callable that counts one step.
+
+    Returns
+    -------
+    DemoResult
+
+    Raises
+    ------
+    UsageError
+        If the folder holds something else.
+    OutputError
+        If it cannot be written.
+    """
+    folder, started = Path(output), time.perf_counter()
+    tell = say or (lambda _: None)
+    bar = progress or (lambda *_: nullcontext(lambda *_: None))
+    cohort_folder = _empty_cohort_folder(folder)
+    with output_lock(folder / "demo"):
+        tell(f"Simulating {5 * PER_CLASS} patients at three sites (seed {seed})")
+        patients = simulate_cohort(per_class=PER_CLASS, seed=seed, permute_classes=permute_classes)
+        cohort = read_cohort(write_manifest_cohort((p.case for p in patients), cohort_folder))
+        with bar("Measuring", len(cohort.cases)) as step:
+            table = extract(cohort, jobs=jobs, progress=step)
+        write_table(table, folder / "table.parquet")
+        plan, recipes = read_plan(PLAN), [read_recipe(name) for name in DEFAULT_MODELS]
+        with bar("Nested folds", n_steps(plan)) as step:
+            model, result, evidence = train_with_evidence(
+                table, target="diagnosis", recipes=recipes, pool=DEFAULT_POOL, plan=plan, jobs=jobs, progress=step
+            )
+        save_model(model, folder / "heart.model")
+        tell("Writing reports")
+        data = learning_data(table, target="diagnosis", columns=pool_columns(DEFAULT_POOL, map(str, table.columns)))
+        evaluation = from_nested(model, data, result, evidence)
+        paths = write_evaluation(evaluation, folder / "evidence")
+        write_predictions(predict(model, cohort, jobs=jobs), folder / "predictions.json")
+        reports = {
+            kind: write_report(report(model, cohort, patient), folder / f"patient_{kind}.html")[0]
+            for kind, patient in pick_patients(result).items()
+        }
+    seconds = time.perf_counter() - started
+    lines = _lines(model, evaluation.summary["metrics"], seconds, permuted=permute_classes)
+    return DemoResult(paths[0], reports, lines, seconds)
+
+
+def pick_patients(result: NestedResult) -> dict[str, str]:
+    """Choose one sure, one uncertain and one wrong patient by their out-of-fold answers.
+
+    The sure one is right with the highest probability, the wrong one is wrong with the
+    highest, the uncertain one has the smallest lead of its first class, right or wrong.
+
+    Returns
+    -------
+    dict of str to str
+        ``sure``, ``uncertain``, ``wrong`` to patient; without a key where there is none.
+    """
+    p = result.probabilities[SELECTED].mean(axis=0)
+    right = p.argmax(axis=1) == result.y
+    top = np.sort(p, axis=1)
+    lead = top[:, -1] - top[:, -2]
+    chosen: dict[str, int] = {}
+    if right.any():
+        chosen["sure"] = int(np.where(right, top[:, -1], -1).argmax())
+    if not right.all():
+        chosen["wrong"] = int(np.where(right, -1, top[:, -1]).argmax())
+    open_ones = np.setdiff1d(np.arange(len(right)), list(chosen.values()))
+    chosen["uncertain"] = int(open_ones[lead[open_ones].argmin()])
+    return {kind: result.ids[chosen[kind]] for kind in ("sure", "uncertain", "wrong") if kind in chosen}
+
+
+def _empty_cohort_folder(folder: Path) -> Path:
+    cohort = folder / "cohort"
+    if cohort.exists():
+        if not (cohort / MARKER).is_file():
+            msg = f"The folder {cohort.name!r} in {folder.name!r} holds something else than an earlier demo."
+            raise UsageError(msg, hint="Choose another output folder with -o.")
+        shutil.rmtree(cohort)
+    return cohort
+
+
+def _lines(model: ModelBundle, metrics: dict[str, Any], seconds: float, *, permuted: bool) -> tuple[str, ...]:
+    best = bayes_accuracy(n=BAYES_DRAWS)
+    scores = model.evaluation["scores"]
+    lines = [f"{len(model.labels)} simulated patients, {len(model.classes)} classes, {seconds:.0f} s."]
+    if permuted:
+        lines.append("Diagnoses are permuted: accuracy should be chance, 0.20.")
+    lines.append("Accuracy on patients that the model did not see (nested folds, 95 % interval over patients):")
+    for name, score in scores.items():
+        found = metrics[name]["accuracy"]
+        lines.append(f"  {found['value']:.2f}  ({found['low']:.2f} to {found['high']:.2f})  {score['title']}")
+    lines.append(f"  {best.value:.2f}  best possible on this simulation (Bayes)")
+    return tuple(lines)

@@ -1,0 +1,257 @@
+"""One case to the parts of the patient report: checks, clinical numbers, bull's eyes, the published rule."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from os.path import commonprefix
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from radiocard.cardiac.measure import HeartMeasures
+from radiocard.cardiac.reference import ReferenceRange, intervals, read_reference
+from radiocard.cohort.table import describe
+from radiocard.errors import Issue
+from radiocard.explain.words import class_name, format_value
+from radiocard.image import Case
+from radiocard.models.rule import CriterionCheck, make_rule, read_rule
+from radiocard.report.schema_base import CheckRow
+from radiocard.report.schema_patient import BullsEye, Light, MeasureRow, Measures
+from radiocard.report.schema_why import Rule, RuleCriterion, RuleGroup, RuleReading
+from radiocard.specs import CardiacSettings
+
+Values = Mapping[str, float | None]
+
+SHOWN: Mapping[str, tuple[str, ...]] = {
+    "Left ventricle": (
+        "lvedv_ml",
+        "lvedvi_ml_m2",
+        "lvesv_ml",
+        "lvesvi_ml_m2",
+        "lvsv_ml",
+        "lvef_pct",
+        "sphericity_ed",
+    ),
+    "Right ventricle": ("rvedv_ml", "rvedvi_ml_m2", "rvesv_ml", "rvesvi_ml_m2", "rvsv_ml", "rvef_pct"),
+    "Myocardium": (
+        "lvm_g",
+        "lvmi_g_m2",
+        "mass_volume_ratio_g_ml",
+        "mwt_max_mm",
+        "mwt_mean_ed_mm",
+        "mwt_max_es_mm",
+    ),
+    "Regional contraction": (
+        "thickening_mean_pct",
+        "thickening_sd_pct",
+        "thickening_min_pct",
+        "thickening_low_n",
+        "endo_motion_mean_mm",
+        "endo_motion_min_mm",
+    ),
+}
+BULLS_EYES = (
+    ("Wall thickness, end-diastole", "mm", "wt_aha_{:02d}_ed_mm"),
+    ("Wall thickness, end-systole", "mm", "wt_aha_{:02d}_es_mm"),
+    ("Systolic thickening", "%", "thickening_aha_{:02d}_pct"),
+)
+CHECKS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "Image and mask are on one grid": ("grid", ("E_GEOMETRY",)),
+    "Grey values are finite": ("finite", ("E_NONFINITE",)),
+    "Labels agree with anatomy": ("anatomy", ("E_LABEL_ANATOMY", "E_LABELS")),
+    "Regions are complete and large enough": ("regions", ("E_EMPTY_ROI", "E_ROI_SIZE")),
+    "Each region is one piece": ("components", ("W_COMPONENTS",)),
+    "The slice stack has no gap": ("slices", ("W_SLICES",)),
+    "End-systole is smaller than end-diastole": ("phases", ("W_PHASE",)),
+    "Left and right stroke volumes agree": ("stroke volume", ("W_STROKE_VOLUME",)),
+    "Measurements are within physiology": ("physiology", ("W_PHYSIOLOGY",)),
+    "Anterior and inferior are proven": ("orientation", ("W_ORIENTATION",)),
+}
+UNRELIABLE = frozenset({"W_PHASE"})
+NO_EFFECT_ON_ANSWER = frozenset({"W_ORIENTATION", "W_FEATURE_UNDEFINED", "W_CONSTANT", "W_IDENTICAL_IMAGES"})
+MOST_CRITERIA = 4
+OPERATORS = {"lt": "below", "le": "at most", "gt": "above", "ge": "at least"}
+
+
+def check_rows(issues: Iterable[Issue]) -> list[CheckRow]:
+    """List the findings first, then every check that found nothing."""
+    found = list(issues)
+    rows = [
+        CheckRow(
+            code=i.code,
+            severity=i.severity or "warn",
+            message=i.message,
+            passed=False,
+            field=i.field,
+            hint=i.hint or None,
+        )
+        for i in found
+    ]
+    codes = {issue.code for issue in found}
+    rows += [
+        CheckRow(code=short, severity="pass", message=message, passed=True)
+        for message, (short, concerned) in CHECKS.items()
+        if not codes & set(concerned)
+    ]
+    return rows
+
+
+def light(issues: Iterable[Issue], *, override: str | None) -> Light:
+    """Set the light from the input checks alone."""
+    found = [issue for issue in issues if issue.code not in NO_EFFECT_ON_ANSWER]
+    causes = list(dict.fromkeys(issue.message for issue in found))
+    if override:
+        return Light(level="not reliable", causes=[override, *causes])
+    if any(issue.code in UNRELIABLE for issue in found):
+        return Light(level="not reliable", causes=causes)
+    if causes:
+        return Light(level="caution", causes=causes)
+    return Light(level="reliable", causes=["All input checks that bear on the answer passed."])
+
+
+def reference_ranges(
+    values: Values, clinical: Mapping[str, Any], settings: CardiacSettings
+) -> dict[str, ReferenceRange]:
+    """Return the published reference of each measurement, where it holds for this patient."""
+    if settings.reference is None:
+        return {}
+    return intervals(
+        read_reference(settings.reference),
+        values,
+        sex=clinical.get("sex"),
+        age_y=clinical.get("age_y"),
+        papillary=settings.papillary,
+    )
+
+
+def measures(values: Values, ranges: Mapping[str, ReferenceRange], settings: CardiacSettings) -> Measures:
+    """Fill section 3: numbers with unit, and with a reference where one holds."""
+    source = read_reference(settings.reference) if settings.reference and ranges else None
+    rows = []
+    for group, columns in SHOWN.items():
+        for column in columns:
+            if values.get(column) is not None:
+                rows.append(_measure_row(group, column, values[column], ranges.get(column)))
+    missing = "" if ranges else " No reference interval is shown: it needs sex and an age for which one is published."
+    formula = "Mosteller" if settings.bsa_formula == "mosteller" else "Du Bois"
+    note = (
+        f"Papillary muscles counted in the {settings.papillary}; myocardial density "
+        f"{settings.myocardial_density_g_ml:g} g/mL; body surface area by {formula}.{missing}"
+    )
+    text = (
+        f"{source.citation}, doi:{source.doi}; ages {source.age_y[0]:g} to {source.age_y[1]:g} years."
+        if source
+        else None
+    )
+    return Measures(rows=rows, reference=text, note=note)
+
+
+def bulls_eyes(values: Values, heart: HeartMeasures) -> list[BullsEye]:
+    """Return thickness and thickening over the AHA segments."""
+    note = None if heart.proof.proven else f"Anterior/inferior not proven: {heart.proof.reason}"
+    drawn = []
+    for title, unit, pattern in BULLS_EYES:
+        numbers = [values.get(pattern.format(n)) for n in range(1, 17)]
+        if any(v is not None for v in numbers):
+            drawn.append(BullsEye(title=title, unit=unit, values=numbers, proven=heart.proof.proven, note=note))
+    return drawn
+
+
+def published_rule(
+    values: Mapping[str, Any], classes: Sequence[str], *, sex: str | None, prediction: str
+) -> Rule | None:
+    """Read the published class definitions on one patient; None where they do not fit the classes."""
+    spec = read_rule()
+    row = pd.DataFrame([dict(values)])
+    rule = make_rule(spec, classes, list(row.columns))
+    if rule is None:
+        return None
+    decision = rule.decide(row, np.array([sex], dtype=object))[0]
+    checks = rule.explain(values, sex)
+    note = None
+    if sex not in {"F", "M"}:
+        said = {s: answer or "no class" for s, (answer, _) in decision.by_sex.items()}
+        note = f"Sex unknown, both cut-offs tried: for women {said['F']}, for men {said['M']}."
+    return Rule(
+        title=spec.title,
+        answer=decision.answer,
+        agrees=None if decision.answer is None else decision.answer == prediction,
+        classes=[_reading(label, checks, decision.unmet[label]) for label in dict.fromkeys(c.label for c in checks)],
+        citations=list(spec.citations),
+        note=note,
+    )
+
+
+def demographics(case: Case) -> dict[str, str]:
+    """Return the known covariates with their units; the diagnosis is not among them."""
+    clinical, shown = case.clinical, {}
+    words = {"F": "female", "M": "male"}
+    if clinical.get("sex"):
+        shown["Sex"] = words.get(str(clinical["sex"]), str(clinical["sex"]))
+    for column, name, unit in (("age_y", "Age", "y"), ("height_cm", "Height", "cm"), ("weight_kg", "Weight", "kg")):
+        if clinical.get(column) is not None:
+            shown[name] = f"{float(clinical[column]):.0f} {unit}"
+    for column, name in (("site", "Site"), ("vendor", "Scanner")):
+        if clinical.get(column):
+            shown[name] = str(clinical[column])
+    if clinical.get("field_strength_t") is not None:
+        shown["Field strength"] = f"{float(clinical['field_strength_t']):g} T"
+    return shown
+
+
+def _measure_row(group: str, column: str, value: float | None, known: ReferenceRange | None) -> MeasureRow:
+    info = describe(column)
+    name, unit = (info.name, info.unit) if info else (column, "")
+    if known is None or value is None:
+        return MeasureRow(group=group, column=column, name=name, value=value, unit=unit)
+    position = "below" if value < known.low else "above" if value > known.high else "within"
+    return MeasureRow(
+        group=group,
+        column=column,
+        name=name,
+        value=value,
+        unit=unit,
+        reference_low=known.low,
+        reference_high=known.high,
+        position=position,
+        z=known.z,
+    )
+
+
+def _reading(label: str, checks: Sequence[CriterionCheck], unmet: float) -> RuleReading:
+    groups: dict[int, list[CriterionCheck]] = defaultdict(list)
+    for check in checks:
+        if check.label == label:
+            groups[check.group].append(check)
+    return RuleReading(
+        label=label, name=class_name(label), holds=unmet == 0, groups=[_group(g) for g in groups.values()]
+    )
+
+
+def _group(checks: Sequence[CriterionCheck]) -> RuleGroup:
+    """Show a few criteria one by one, and a comparison of all segments as one line."""
+    if len(checks) <= MOST_CRITERIA:
+        return RuleGroup(at_least=checks[0].at_least, criteria=[_criterion(c) for c in checks])
+    met = sum(bool(c.met) for c in checks)
+    info = describe(checks[0].column)
+    names = [i.name for c in checks if (i := describe(c.column))]
+    stem = commonprefix(names).rstrip(" ,") or checks[0].column
+    cut_off = format_value(checks[0].cut_off, info.unit if info else "")
+    needed = checks[0].at_least
+    line = RuleCriterion(
+        text=f"{stem} {OPERATORS[checks[0].op]} {cut_off} in at least {needed} of {len(checks)} segments",
+        column=checks[0].column,
+        value=met,
+        unit="segments",
+        holds=met >= needed,
+    )
+    return RuleGroup(at_least=1, criteria=[line])
+
+
+def _criterion(check: CriterionCheck) -> RuleCriterion:
+    info = describe(check.column)
+    name, unit = (info.name, info.unit) if info else (check.column, "")
+    text = f"{name} {OPERATORS[check.op]} {format_value(check.cut_off, unit)}"
+    return RuleCriterion(text=text, column=check.column, value=check.value, unit=unit, holds=check.met)

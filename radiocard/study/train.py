@@ -1,0 +1,242 @@
+"""Train every model in nested folds, and keep the record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from radiocard.checks.cohort import image_groups
+from radiocard.cohort.table import specification
+from radiocard.errors import CohortError
+from radiocard.evaluation.evidence import Evidence, score_nested
+from radiocard.evaluation.intervals import Estimate
+from radiocard.evaluation.nested import nested_cv
+from radiocard.evaluation.result import SELECTED, NestedResult
+from radiocard.models.assemble import make_bundle
+from radiocard.models.bundle import ModelBundle
+from radiocard.models.pools import pool_columns
+from radiocard.models.rule import read_rule
+from radiocard.models.selection import fit_best
+from radiocard.specs import EvaluationPlan, ModelRecipe, parse_as, read_as, read_recipe
+
+DEFAULT_MODELS = ("svm", "rf", "xgboost", "logistic")
+DEFAULT_POOL = "physiology"
+SUMMARY_METRICS = ("accuracy", "balanced_accuracy", "macro_auc", "brier", "log_loss", "calibration_slope", "ece")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class LearningData:
+    """What a model learns from.
+
+    Parameters
+    ----------
+    table : DataFrame, index ``patient_id``
+        Rows with a known class.
+    X : DataFrame of float, shape (n_patients, n_columns)
+        Columns of the pool.
+    y, groups : ndarray of str, shape (n_patients,)
+        Classes; patients with identical images share a group.
+    """
+
+    table: pd.DataFrame
+    X: pd.DataFrame
+    y: NDArray[np.str_]
+    groups: NDArray[np.str_]
+
+
+def learning_data(table: pd.DataFrame, *, target: str, columns: Sequence[str]) -> LearningData:
+    """Take the rows with a known class and the columns of a model.
+
+    Raises
+    ------
+    CohortError
+        If there is no such target column, or no row has a class (``E_COLUMNS``).
+    """
+    if target not in table:
+        msg = f"The table has no column {target!r}."
+        raise CohortError(msg, code="E_COLUMNS", field=target, hint="Name the column that holds the diagnosis.")
+    rows = table[table[target].notna()]
+    if rows.empty:
+        msg = f"No patient has a value in {target!r}."
+        raise CohortError(msg, code="E_COLUMNS", field=target)
+    groups = image_groups(dict(rows["image_sha256"]))
+    return LearningData(
+        table=rows,
+        X=rows[list(columns)].astype(float),
+        y=rows[target].astype(str).to_numpy(dtype=str),
+        groups=np.array([groups[patient] for patient in rows.index]),
+    )
+
+
+def read_plan(plan: str | EvaluationPlan) -> EvaluationPlan:
+    """Return an evaluation plan from a name, a path or a plan."""
+    return plan if isinstance(plan, EvaluationPlan) else read_as(EvaluationPlan, plan, "models")
+
+
+def n_steps(plan: str | EvaluationPlan = "evaluation") -> int:
+    """Return the number of outer folds, all repeats together."""
+    read = read_plan(plan)
+    return read.outer_folds * read.repeats
+
+
+def cross_validate(
+    data: LearningData,
+    recipes: Sequence[ModelRecipe],
+    plan: EvaluationPlan,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> tuple[NestedResult, Evidence]:
+    """Run the recipes in nested folds beside the rule and the majority class, and score them."""
+    result = nested_cv(
+        data.X,
+        data.y,
+        data.groups,
+        recipes=recipes,
+        plan=plan,
+        rule=read_rule(),
+        rule_table=data.table,
+        sex=data.table["sex"].to_numpy(dtype=object),
+        progress=progress,
+        n_jobs=jobs,
+    )
+    return result, score_nested(result, plan=plan)
+
+
+def train(
+    table: pd.DataFrame,
+    *,
+    target: str = "diagnosis",
+    models: Sequence[str | ModelRecipe] = DEFAULT_MODELS,
+    pool: str = DEFAULT_POOL,
+    plan: str | EvaluationPlan = "evaluation",
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> ModelBundle:
+    """Train models on a table; the inner folds choose which one answers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Made by :func:`radiocard.extract`; rows without a class are left out.
+    target : str
+        Column that holds the classes.
+    models : sequence of str or ModelRecipe
+        Shipped names, paths or recipes.
+    pool : {'physiology', 'texture', 'all'}
+        Columns to learn from.
+    plan : str or EvaluationPlan
+        Folds, repeats, seed; a shipped name, a path or a plan.
+    jobs : int
+        Worker processes; the result does not depend on it.
+    progress : callable or None
+        Called with the number of outer folds done and in all.
+
+    Returns
+    -------
+    ModelBundle
+        All trained models with their out-of-fold predictions and scores.
+
+    Raises
+    ------
+    CohortError
+        If a class has too few patients, before anything is trained (``E_CLASS_COUNT``).
+    SpecError
+        If a recipe or plan cannot be read.
+    """
+    recipes = [m if isinstance(m, ModelRecipe) else read_recipe(m) for m in models]
+    return train_with_evidence(
+        table, target=target, recipes=recipes, pool=pool, plan=read_plan(plan), jobs=jobs, progress=progress
+    )[0]
+
+
+def train_with_evidence(
+    table: pd.DataFrame,
+    *,
+    target: str,
+    recipes: Sequence[ModelRecipe],
+    pool: str,
+    plan: EvaluationPlan,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> tuple[ModelBundle, NestedResult, Evidence]:
+    """Train like :func:`train`, and return the cross-validation as well."""
+    made = specification(table)
+    data = learning_data(table, target=target, columns=pool_columns(pool, map(str, table.columns)))
+    result, evidence = cross_validate(data, recipes, plan, jobs=jobs, progress=progress)
+    seed = plan.random_state
+    fitted = [
+        fit_best(r, data.X, data.y, data.groups, inner_folds=plan.inner_folds, random_state=seed) for r in recipes
+    ]
+    names = [SELECTED, *(model.name for model in fitted)]
+    bundle = make_bundle(
+        fitted,
+        data.X,
+        data.y,
+        data.groups,
+        target=target,
+        pool=pool,
+        feature_spec=made["spec"],
+        feature_spec_hash=made["spec_hash"],
+        out_of_fold={name: np.asarray(result.probabilities[name], dtype=np.float64) for name in names},
+        evaluation=_summary(evidence, plan, data),
+        simulated=bool(data.table["simulated"].any()),
+        seed=seed,
+        image_digests=list(data.table["image_sha256"]),
+    )
+    return bundle, result, evidence
+
+
+def summarise(model: ModelBundle) -> dict[str, Any]:
+    """Return the facts about a model that a person asks for first."""
+    scores = model.evaluation["scores"][SELECTED]["metrics"]
+    return {
+        "n_patients": len(model.labels),
+        "classes": list(model.classes),
+        "pool": model.pool,
+        "n_columns": len(model.columns),
+        "models": [m.title for m in model.models],
+        "answers": model.answers,
+        "answers_title": model.answering.title,
+        "simulated": model.simulated,
+        "accuracy_text": as_estimate(scores["accuracy"]).text(),
+        "spec_hash": model.feature_spec_hash[:12],
+        "target": model.target,
+    }
+
+
+def plan_of(model: ModelBundle) -> EvaluationPlan:
+    """Return the evaluation plan that a model was trained with."""
+    return parse_as(EvaluationPlan, model.evaluation["plan"], "model file")
+
+
+def as_estimate(stored: Mapping[str, Any]) -> Estimate:
+    """Read an estimate back from plain data."""
+    return Estimate(**stored)
+
+
+def _summary(evidence: Evidence, plan: EvaluationPlan, data: LearningData) -> dict[str, Any]:
+    scores = {
+        name: {
+            "title": s.title,
+            "metrics": {k: s.metrics[k].to_dict() for k in SUMMARY_METRICS if k in s.metrics},
+            "sensitivity": {c: rates["sensitivity"].to_dict() for c, rates in s.per_class.items()},
+        }
+        for name, s in evidence.scores.items()
+    }
+    sites = data.table["site"].dropna().astype(str)
+    return {
+        "plan": plan.model_dump(mode="json", by_alias=True),
+        "design": evidence.design,
+        "scores": scores,
+        "chosen": evidence.chosen,
+        "n_folds": evidence.n_folds,
+        "sites": {str(site): int(n) for site, n in sites.value_counts().sort_index().items()},
+        "layout": specification(data.table).get("layout") if data.table.attrs else None,
+    }

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from radiocard.errors import GeometryError, MaskError
+from radiocard.image import LABELS_ACDC, Image, LabelMap
+
+
+def test_spacing_and_voxel_volume_of_a_rotated_grid():
+    angle = np.deg2rad(30)
+    rotation = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3] = rotation @ np.diag([1.25, 1.5, 8])
+    image = Image(np.zeros((2, 3, 4)), affine)
+    assert image.spacing_mm == pytest.approx((1.25, 1.5, 8))
+    assert image.voxel_volume_ml == pytest.approx(1.25 * 1.5 * 8 / 1000)
+
+
+def test_digest_depends_on_voxels_and_shape_alone():
+    a = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    first = Image(a, np.eye(4)).digest()
+    assert first == Image(a.astype(np.int32), np.diag([2, 2, 2, 1.0])).digest()
+    assert first != Image(a.reshape(3, 2, 4), np.eye(4)).digest()
+    assert first != Image(a + 1, np.eye(4)).digest()
+
+
+@pytest.mark.parametrize(("shape", "code"), [((2, 2), "E_NDIM"), ((2, 2, 2, 2), "E_NDIM")])
+def test_only_three_dimensions(shape, code):
+    with pytest.raises(GeometryError, match="expected 3") as caught:
+        Image(np.zeros(shape), np.eye(4))
+    assert caught.value.code == code
+
+
+def test_affine_shape():
+    with pytest.raises(GeometryError, match=r"expected \(4, 4\)"):
+        Image(np.zeros((1, 1, 1)), np.eye(3))
+
+
+def test_an_absent_label_lists_the_labels_found():
+    labels = LabelMap(np.array([[[0, 1, 2]]]), np.eye(4), labels=LABELS_ACDC)
+    assert labels.mask("rv_cavity").sum() == 1
+    with pytest.raises(MaskError, match=r"Label 3 \(lv_cavity\) is not present; labels found: 0, 1, 2"):
+        labels.mask("lv_cavity")
+    with pytest.raises(MaskError, match="'lv_scar' is not in this label map"):
+        labels.mask("lv_scar")
