@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from radiocard.study.demo import demo
     from radiocard.study.evaluate import evaluate
     from radiocard.study.extract import extract, extract_features, validate
-    from radiocard.study.patient import explain, report
+    from radiocard.study.patient import explain_patient, report_patient, write_report
     from radiocard.study.predict import predict
     from radiocard.study.train import train
 
@@ -51,7 +51,7 @@ _HOME = {
     "UsageError": "errors",
     "demo": "study.demo",
     "evaluate": "study.evaluate",
-    "explain": "study.patient",
+    "explain_patient": "study.patient",
     "extract": "study.extract",
     "extract_features": "study.extract",
     "load_model": "models.persist",
@@ -60,10 +60,11 @@ _HOME = {
     "read_recipe": "specs",
     "read_spec": "specs",
     "read_table": "io.store",
-    "report": "study.patient",
+    "report_patient": "study.patient",
     "save_model": "models.persist",
     "train": "study.train",
     "validate": "study.extract",
+    "write_report": "study.patient",
     "write_table": "io.store",
 }
 
@@ -86,7 +87,7 @@ __all__ = [
     "UsageError",
     "demo",
     "evaluate",
-    "explain",
+    "explain_patient",
     "extract",
     "extract_features",
     "load_model",
@@ -95,10 +96,11 @@ __all__ = [
     "read_recipe",
     "read_spec",
     "read_table",
-    "report",
+    "report_patient",
     "save_model",
     "train",
     "validate",
+    "write_report",
     "write_table",
 ]
 

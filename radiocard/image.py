@@ -94,10 +94,7 @@ class Image:
     def digest(self) -> str:
         """Return a SHA-256 of shape and grey values; headers and file names do not enter it."""
         data = np.ascontiguousarray(self.array)
-        if data.dtype.kind in "iu":
-            data = data.astype("<i8")
-        else:
-            data = data.astype("<f8")
+        data = data.astype("<i8" if data.dtype.kind in "iu" else "<f8")
         return hashlib.sha256(repr(data.shape).encode() + data.tobytes()).hexdigest()
 
 

@@ -259,7 +259,7 @@ def shipped_folder(kind: Literal["feature_specs", "models"]) -> Path:
 
 
 def shipped_names(kind: Literal["feature_specs", "models"]) -> list[str]:
-    """Return the names of the shipped specifications of one kind, sorted."""
+    """Return the names of all shipped files of one kind, sorted; subfolders hold what the others refer to."""
     return sorted(p.stem for p in shipped_folder(kind).rglob("*.yaml"))
 
 

@@ -22,11 +22,16 @@ _PHASE_NAMES = {"ed": "end-diastole", "es": "end-systole"}
 _Entry = tuple[str, str, str, str, str]  # column, name, meaning, unit, family
 
 _GLOBAL: tuple[_Entry, ...] = (
-    ("bsa_m2", "Body surface area", "Body surface area from height and weight.", "m2", "Body size"),
+    ("bsa_m2", "Body surface area", "Body surface area from height and weight.", "m²", "Body size"),
     ("lvm_g", "LV mass", "Mass of the left ventricular wall at end-diastole.", "g", "LV mass"),
-    ("lvmi_g_m2", "LV mass index", "Left ventricular mass per body surface area.", "g/m2", "LV mass"),
+    ("lvmi_g_m2", "LV mass index", "Left ventricular mass per body surface area.", "g/m²", "LV mass"),
     ("mass_volume_ratio_g_ml", "LV mass to volume ratio",
      "Left ventricular mass per end-diastolic volume; high in concentric remodelling.", "g/mL", "LV mass"),
+    ("lv_wall_es_ml", "LV wall volume at end-systole",
+     "Volume of the left ventricular wall that the short-axis slices hold at end-systole.", "mL", "LV mass"),
+    ("lv_wall_cavity_es_ratio", "LV wall to cavity volume at end-systole",
+     "Volume of the wall by the volume of the cavity at end-systole; low when the ventricle empties poorly.",
+     "", "LV mass"),
     ("lvef_pct", "LV ejection fraction",
      "Share of the left ventricle's blood that is ejected with one beat.", "%", "Function"),
     ("rvef_pct", "RV ejection fraction",
@@ -72,7 +77,7 @@ def _volumes() -> Iterator[_Entry]:
         ):
             title = f"{side.upper()} {name}"
             yield f"{side}{short}_ml", title, f"{meaning}.", "mL", family
-            yield f"{side}{short}i_ml_m2", f"{title} index", f"{meaning}, per body surface area.", "mL/m2", family
+            yield f"{side}{short}i_ml_m2", f"{title} index", f"{meaning}, per body surface area.", "mL/m²", family
 
 
 def _thickness(phase: str) -> Iterator[_Entry]:

@@ -121,6 +121,8 @@ def function_values(ed: LabelMap, es: LabelMap, clinical: Mapping[str, Any], set
     values["lv_rv_edv_ratio"] = ratio(values["lvedv_ml"], values["rvedv_ml"])
     values["lv_rv_esv_ratio"] = ratio(values["lvesv_ml"], values["rvesv_ml"])
     values["mass_volume_ratio_g_ml"] = ratio(values["lvm_g"], values["lvedv_ml"])
+    values["lv_wall_es_ml"] = volume_ml(es, "lv_myocardium")
+    values["lv_wall_cavity_es_ratio"] = ratio(values["lv_wall_es_ml"], values["lvesv_ml"])
     return values
 
 

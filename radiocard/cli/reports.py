@@ -27,7 +27,7 @@ def explain(
     radiocard explain heart.model ACDC/training --patient patient001
     """
     from radiocard.models.persist import load_model
-    from radiocard.study.patient import explain as study
+    from radiocard.study.patient import explain_patient as study
 
     answer = study(load_model(model), cohort, patient, allow_simulated_model=allow_simulated_model)
     if as_json:
@@ -60,7 +60,7 @@ def report(
     from radiocard.models.persist import load_model
     from radiocard.study import patient as study
 
-    result = study.report(load_model(model), cohort, patient, allow_simulated_model=allow_simulated_model)
+    result = study.report_patient(load_model(model), cohort, patient, allow_simulated_model=allow_simulated_model)
     paths = study.write_report(result, output)
     if as_json:
         say_json({"files": [str(path) for path in paths]})

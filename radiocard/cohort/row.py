@@ -9,7 +9,7 @@ from typing import Any
 from radiocard.cardiac.measure import measure
 from radiocard.checks.case import check_case
 from radiocard.checks.physiology import check_measures
-from radiocard.errors import CaseError, CaseRefusedError, Issue
+from radiocard.errors import CaseError, CaseRefusedError, Issue, RadiocardError
 from radiocard.features.extract import extract_case_texture
 from radiocard.image import Case
 from radiocard.io.cohort import CaseRef
@@ -53,6 +53,11 @@ def case_row(ref: CaseRef, spec: FeatureSpec, *, texture: bool = True) -> CaseRe
     Returns
     -------
     CaseResult
+
+    Raises
+    ------
+    SpecError, MissingExtraError
+        If the engine cannot honour the specification; this concerns every case.
     """
     try:
         case = ref.load()
@@ -63,6 +68,8 @@ def case_row(ref: CaseRef, spec: FeatureSpec, *, texture: bool = True) -> CaseRe
         return CaseResult(ref.patient_id, None, error.issues)
     except CaseError as error:
         return CaseResult(ref.patient_id, None, (_with_case(error.issue, ref.patient_id),))
+    except RadiocardError:
+        raise
     except Exception as error:  # one odd case must not end a run of thousands
         message = f"Unexpected {type(error).__name__}: {error}"
         return CaseResult(ref.patient_id, None, (Issue("E_CRASHED", message, ref.patient_id),))

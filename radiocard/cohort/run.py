@@ -14,6 +14,7 @@ from radiocard.checks.cohort import identical_images
 from radiocard.cohort.row import CaseResult, case_row
 from radiocard.cohort.table import order_columns
 from radiocard.errors import CohortError, Issue
+from radiocard.features.pyradiomics_engine import refuse_unsupported
 from radiocard.io.cohort import CaseRef, Cohort
 from radiocard.specs import FeatureSpec
 
@@ -49,7 +50,11 @@ def run_cohort(
     ------
     CohortError
         If no case was usable (``E_NOTHING_USABLE``).
+    SpecError, MissingExtraError
+        If the engine cannot honour the specification, before any case is read.
     """
+    if texture and spec.engine == "pyradiomics":
+        refuse_unsupported(spec)
     results: dict[str, CaseResult] = {}
     for result in _results(cohort.cases, spec, jobs=jobs, texture=texture):
         results[result.patient_id] = result

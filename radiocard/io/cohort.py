@@ -92,28 +92,11 @@ def read_cohort(path: str | Path) -> Cohort:
     Cohort.case : one case by its identifier.
     """
     path = Path(path)
-    if path.is_file():
-        return _from_table(path)
-    if not path.is_dir():
-        msg = f"There is no cohort {path.name!r}."
-        raise CohortError(msg, hint="Give a folder or a manifest CSV that exists.")
-    tables = mnms_tables(path)
-    found = [
-        *([MANIFEST] if (path / MANIFEST).is_file() else []),
-        *(["patient folders in ACDC layout"] if acdc_folders(path) else []),
-        *(table.name for table in tables),
-    ]
-    if len(found) > 1:
-        msg = f"The folder {path.name!r} can be read in more than one way: {', '.join(found)}."
-        raise CohortError(msg, hint="Name the CSV, or keep one layout per folder.")
-    if (path / MANIFEST).is_file():
-        return _from_table(path / MANIFEST)
-    if tables:
-        return _from_table(tables[0])
-    if found:
-        cases = read_acdc(path)
-        return Cohort(tuple(cases), "acdc", convention_sentence([c.labels for c in cases], "the ACDC layout"))
-    raise _unrecognised(path)
+    try:
+        return _recognise(path)
+    except OSError as error:
+        msg = f"The cohort {path.name!r} cannot be read: {error.strerror or type(error).__name__}."
+        raise CohortError(msg, hint="Check the permissions of the folder.") from error
 
 
 def write_manifest_cohort(cases: Iterable[Case], folder: str | Path) -> Path:
@@ -151,6 +134,31 @@ def write_manifest_cohort(cases: Iterable[Case], folder: str | Path) -> Path:
     manifest = folder / MANIFEST
     write_text(format_delimited([neutralise(name) for name in header], cells), manifest)
     return manifest
+
+
+def _recognise(path: Path) -> Cohort:
+    if path.is_file():
+        return _from_table(path)
+    if not path.is_dir():
+        msg = f"There is no cohort {path.name!r}."
+        raise CohortError(msg, hint="Give a folder or a manifest CSV that exists.")
+    tables = mnms_tables(path)
+    found = [
+        *([MANIFEST] if (path / MANIFEST).is_file() else []),
+        *(["patient folders in ACDC layout"] if acdc_folders(path) else []),
+        *(table.name for table in tables),
+    ]
+    if len(found) > 1:
+        msg = f"The folder {path.name!r} can be read in more than one way: {', '.join(found)}."
+        raise CohortError(msg, hint="Name the CSV, or keep one layout per folder.")
+    if (path / MANIFEST).is_file():
+        return _from_table(path / MANIFEST)
+    if tables:
+        return _from_table(tables[0])
+    if found:
+        cases = read_acdc(path)
+        return Cohort(tuple(cases), "acdc", convention_sentence([c.labels for c in cases], "the ACDC layout"))
+    raise _unrecognised(path)
 
 
 def _from_table(path: Path) -> Cohort:

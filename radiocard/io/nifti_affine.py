@@ -20,6 +20,7 @@ _UNITS = {1: "metre", 3: "micrometre"}
 _HINT = "Convert again from the original series."
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def read_affine(declared: Declared, where: Where) -> tuple[FloatArray, bool]:
     """Return the affine of a header, and whether the header states an orientation.
 

@@ -114,15 +114,13 @@ def restore_bundle(document: Document, arrays: Mapping[str, Array]) -> ModelBund
     n = len(document.patients)
     left = dict(arrays)
     table = ArrayReader(_take(left, "table"), "training table")
-    table.expect({"values", "labels", "groups"})
     folds = ArrayReader(_take(left, "out_of_fold"), "out-of-fold predictions")
-    folds.expect(set(document.out_of_fold))
     models = tuple(_restore_model(entry, left, classes, columns) for entry in document.models)
     names = [m.name for m in models]
     if left or len(document.images) != n or len(set(names)) != len(names) or document.answers not in names:
         msg = "Model file: models, arrays and patients do not belong together."
         raise ModelError(msg)
-    return ModelBundle(
+    bundle = ModelBundle(
         models=models,
         answers=document.answers,
         classes=classes,
@@ -143,6 +141,9 @@ def restore_bundle(document: Document, arrays: Mapping[str, Array]) -> ModelBund
         versions=document.versions,
         model_id=document.model_id,
     )
+    table.finish()
+    folds.finish()
+    return bundle
 
 
 def _probabilities(folds: ArrayReader, name: str, n: int, n_classes: int) -> Array:
@@ -170,6 +171,7 @@ def _restore_model(
     for name, step in pipeline.steps:
         reader = ArrayReader(_take(taken, name), f"{recipe.name}, step {name!r}")
         n_features = CODECS[type(step)].restore(step, reader, n_features, len(classes))
+        reader.finish()
     if taken:
         msg = f"Model file: {recipe.name!r} holds arrays of no step: {', '.join(sorted(taken)[:4])}."
         raise ModelError(msg)

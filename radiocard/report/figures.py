@@ -105,7 +105,8 @@ def to_svg(figure: Figure, *, key: str, alt: str) -> Markup:
     head, body = svg.split(">", 1)
     head = re.sub(r"\s(width|height)=\"([\d.]+)pt\"", "", head)
     width = figure.get_size_inches()[0] * 96
-    attributes = f' class="figure" role="img" aria-label="{escape(visible(alt))}" style="width:{width:.0f}px" stroke-linejoin="round"'
+    words = escape(visible(alt))
+    attributes = f' class="figure" role="img" aria-label="{words}" style="width:{width:.0f}px" stroke-linejoin="round"'
     return Markup(head + attributes + ">" + body)  # noqa: S704 (made here; text escaped by matplotlib)
 
 

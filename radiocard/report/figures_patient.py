@@ -48,7 +48,7 @@ def slice_svg(picture: SlicePicture) -> Markup:
     """
     px, py = picture.pixel_mm
     width, height = picture.width_px * px, picture.height_px * py
-    stroke = max(width, height) / 170
+    stroke = max(width, height) / 190
     parts = [
         f'<image x="0" y="0" width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none" '
         f'href="data:image/png;base64,{picture.png_base64}"/>',
@@ -194,8 +194,9 @@ def _walls(axes: Axes) -> None:
 def _colour_bar(axes: Axes, scale: Normalize, unit: str) -> None:
     low, high = float(scale.vmin or 0.0), float(scale.vmax or 0.0)
     steps = 48
-    for i in range(steps):
-        axes.axvspan(i / steps, (i + 1.15) / steps, color=mpl.colormaps["viridis"](i / (steps - 1)), lw=0)
+    tones = [mpl.colormaps["viridis"](i / (steps - 1)) for i in range(steps)]
+    axes.broken_barh([(i / steps, 1.15 / steps) for i in range(steps)], (0, 1), facecolors=tones, linewidths=0)
+    axes.set_ylim(0, 1)
     axes.set_xlim(0, 1)
     axes.axis("off")
     for x, value, side in ((-0.04, low, "right"), (1.04, high, "left")):

@@ -159,7 +159,7 @@ def range_place(low: float | None, high: float | None, value: float | None) -> R
 
 def _patient_labels(report: PatientReport) -> list[str]:
     if report.answer:
-        return [p.label for p in report.answer.probabilities]
+        return sorted(p.label for p in report.answer.probabilities)
     stories = report.why.features if report.why else []
     return list(dict.fromkeys(label for story in stories for label in story.strip))
 

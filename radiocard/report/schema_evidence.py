@@ -89,9 +89,9 @@ class Confusion(Part):
     model: str
     """Model."""
     labels: list[str]
-    """Class labels."""
+    """Answers, one per column: the class labels, and 'no answer' last where the model abstained."""
     counts: list[list[float]]
-    """Patients; averaged over the repeats when there are several."""
+    """Patients, one row per class in the order of the labels; averaged over the repeats when there are several."""
     quality: list[ClassQuality] = Field(default_factory=list)
     """Per class, with intervals."""
 

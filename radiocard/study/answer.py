@@ -35,9 +35,10 @@ HELD_OUT_NOTE = (
     "see this patient in {repeats} cross-validations."
 )
 HELD_OUT_EXPLAINED = (
-    "What is explained is {title}, trained again without this patient, which gives {probability} for {name}; the "
-    "percentage printed above is the mean of the cross-validation's held-out answers."
+    "The percentage above is the mean of the cross-validation's held-out answers. What is explained here is {title}, "
+    "trained again without this patient, which gives {probability} for {name}:"
 )
+RIVAL = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +117,7 @@ def make_answer(
     first = answered.ranked[0]
     context = Context(describe, ranges, sex, answered.training)
     found = find_reasons(answered.explanation, first, values=values, context=context)
+    against = found.against or _for_the_rival(answered, values, context)
     shares = np.bincount(model.labels, minlength=len(model.classes)) / len(model.labels)
     share_of = dict(zip(model.classes, shares.tolist(), strict=True))
     repeats = next(iter(model.out_of_fold.values())).shape[0]
@@ -133,7 +135,7 @@ def make_answer(
             for label in answered.ranked
         ],
         reasons_for=[_reason(r, values, ranges) for r in found.speaks_for],
-        reasons_against=[_reason(r, values, ranges) for r in found.against],
+        reasons_against=[_reason(r, values, ranges) for r in against],
         light=light,
         not_known=scope_sentence(model.classes),
         out_of_fold=answered.held_out,
@@ -163,6 +165,14 @@ def make_why(
     )
 
 
+def _for_the_rival(answered: Answered, values: Mapping[str, float | None], context: Context) -> tuple[Reason, ...]:
+    """Return what speaks most for the second class, where nothing speaks against the first alone."""
+    second = answered.ranked[1]
+    if answered.probabilities[second] < RIVAL:
+        return ()
+    return find_reasons(answered.explanation, second, values=values, context=context, n_for=1).speaks_for
+
+
 def _trained_without(model: ModelBundle, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> FittedModel:
     answering = model.answering
     return fit_best(
@@ -176,15 +186,15 @@ def _trained_without(model: ModelBundle, keep: np.ndarray[tuple[int], np.dtype[n
 
 
 def _explained(answered: Answered) -> str:
-    note = f"{answered.fitted.title}; {answered.explanation.method}. {answered.explanation.note}"
+    method, note = f"{answered.fitted.title}; {answered.explanation.method}.", answered.explanation.note
     if not answered.held_out:
-        return note
+        return f"{method} {note}"
     first = answered.ranked[0]
     own = answered.explanation.probabilities[0][answered.explanation.class_index(first)]
     told = HELD_OUT_EXPLAINED.format(
         title=answered.fitted.title, probability=f"{100 * own:.0f} %", name=class_name(first)
     )
-    return f"{told} {note}"
+    return f"{told} {answered.explanation.method}. {note.replace('the printed percentage', 'that percentage')}"
 
 
 def _reason(

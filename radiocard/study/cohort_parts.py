@@ -205,8 +205,8 @@ def _clusters(values: pd.DataFrame) -> list[CorrelationCluster]:
         members = np.flatnonzero(code == cluster)
         if len(members) > 1:
             block = r[np.ix_(members, members)]
-            centre = str(complete.columns[int(members[int(block.sum(axis=0).argmax())])])
-            names = [str(complete.columns[m]) for m in members]
+            names = [str(c) for c in complete.columns[members]]
+            centre = names[int(block.sum(axis=0).argmax())]
             found.append(
                 CorrelationCluster(columns=names, representative=centre, smallest_r=min(1.0, float(block.min())))
             )

@@ -22,10 +22,11 @@ from radiocard.models.pools import pool_columns
 from radiocard.simulate.bayes import bayes_accuracy
 from radiocard.simulate.cohort import simulate_cohort
 from radiocard.specs import read_recipe
+from radiocard.study.cohort_parts import table_issues
 from radiocard.study.evaluate import from_nested, write_evaluation
 from radiocard.study.extract import extract
-from radiocard.study.patient import report, write_report
-from radiocard.study.predict import predict, write_predictions
+from radiocard.study.patient import report_patient, write_report
+from radiocard.study.predict import predict_table, write_predictions
 from radiocard.study.train import DEFAULT_MODELS, DEFAULT_POOL, learning_data, n_steps, read_plan, train_with_evidence
 
 PER_CLASS = 14
@@ -124,9 +125,9 @@ def demo(
         data = learning_data(table, target="diagnosis", columns=pool_columns(DEFAULT_POOL, map(str, table.columns)))
         evaluation = from_nested(model, data, result, evidence)
         paths = write_evaluation(evaluation, folder / "evidence")
-        write_predictions(predict(model, cohort, jobs=jobs), folder / "predictions.json")
+        write_predictions(predict_table(model, table, table_issues(table)), folder / "predictions.json")
         reports = {
-            kind: write_report(report(model, cohort, patient), folder / f"patient_{kind}.html")[0]
+            kind: write_report(report_patient(model, cohort, patient), folder / f"patient_{kind}.html")[0]
             for kind, patient in pick_patients(result).items()
         }
     seconds = time.perf_counter() - started

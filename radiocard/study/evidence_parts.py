@@ -143,7 +143,6 @@ def _confusion(scores: Scores) -> Confusion:
     labels = list(scores.classes)
     if counts[:, -1].any():
         labels.append(ABSTAINS)
-        counts = np.vstack([counts, np.zeros(counts.shape[1])])
     else:
         counts = counts[:, :-1]
     quality = []

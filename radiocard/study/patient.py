@@ -68,7 +68,7 @@ class _Patient:
         return pd.DataFrame([self.values], index=pd.Index([self.case.patient_id], name="patient_id"))
 
 
-def explain(
+def explain_patient(
     model: ModelBundle, cohort: str | Path | Cohort, patient: str, *, allow_simulated_model: bool = False
 ) -> Answer:
     """Answer for one patient, with reasons for and against.
@@ -102,12 +102,12 @@ def explain(
     return _answer(model, found, answer_patient(model, found.row))
 
 
-def report(
+def report_patient(
     model: ModelBundle, cohort: str | Path | Cohort, patient: str, *, allow_simulated_model: bool = False
 ) -> PatientReport:
     """Make the report of one patient; :func:`write_report` writes it.
 
-    Parameters, errors and the treatment of training patients are those of :func:`explain`.
+    Parameters, errors and the treatment of training patients are those of :func:`explain_patient`.
 
     Returns
     -------

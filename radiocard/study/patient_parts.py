@@ -69,6 +69,7 @@ CHECKS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "Measurements are within physiology": ("physiology", ("W_PHYSIOLOGY",)),
     "Anterior and inferior are proven": ("orientation", ("W_ORIENTATION",)),
 }
+PASSED = "All input checks that bear on the answer passed. This concerns the input, not the probability."
 UNRELIABLE = frozenset({"W_PHASE"})
 NO_EFFECT_ON_ANSWER = frozenset({"W_ORIENTATION", "W_FEATURE_UNDEFINED", "W_CONSTANT", "W_IDENTICAL_IMAGES"})
 MOST_CRITERIA = 4
@@ -108,7 +109,7 @@ def light(issues: Iterable[Issue], *, override: str | None) -> Light:
         return Light(level="not reliable", causes=causes)
     if causes:
         return Light(level="caution", causes=causes)
-    return Light(level="reliable", causes=["All input checks that bear on the answer passed."])
+    return Light(level="reliable", causes=[PASSED])
 
 
 def reference_ranges(
@@ -150,7 +151,7 @@ def measures(values: Values, ranges: Mapping[str, ReferenceRange], settings: Car
 
 def bulls_eyes(values: Values, heart: HeartMeasures) -> list[BullsEye]:
     """Return thickness and thickening over the AHA segments."""
-    note = None if heart.proof.proven else f"Anterior/inferior not proven: {heart.proof.reason}"
+    note = None if heart.proof.proven else heart.proof.reason
     drawn = []
     for title, unit, pattern in BULLS_EYES:
         numbers = [values.get(pattern.format(n)) for n in range(1, 17)]

@@ -72,7 +72,7 @@ def make_images(case: Case, heart: HeartMeasures, *, sequence: str) -> Images:
             k = _middle_slice(segments.array, numbers)
             if k is not None:
                 slices.append(_picture(image.array, mask, k, turn, letters, level=level, phase=phase))
-    note = None if heart.proof.proven else f"Anterior/inferior not proven: {heart.proof.reason}"
+    note = None if heart.proof.proven else heart.proof.reason
     return Images(slices=slices, note=note)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,11 +154,12 @@ def predict(
     for ref in found.cases:
         refuse_simulated(model, simulated_case=ref.simulated, allowed=allow_simulated_model)
     table, issues = run_cohort(found, spec_of(model), jobs=jobs, texture=needs_texture(model), progress=progress)
-    rows = predict_rows(model, table, allow_simulated_model=allow_simulated_model)
-    return Predictions(model.feature_spec_hash, model.model_id, model.classes, tuple(rows), tuple(issues))
+    return predict_table(model, table, issues, allow_simulated_model=allow_simulated_model)
 
 
-def predict_rows(model: ModelBundle, table: pd.DataFrame, *, allow_simulated_model: bool) -> list[PredictionRow]:
+def predict_table(
+    model: ModelBundle, table: pd.DataFrame, issues: Sequence[Issue], *, allow_simulated_model: bool = False
+) -> Predictions:
     """Predict the rows of a table; training patients get their out-of-fold probabilities."""
     digests = [str(digest) for digest in table["image_sha256"]]
     told = model.predict(table, image_digests=digests)
@@ -175,7 +176,7 @@ def predict_rows(model: ModelBundle, table: pd.DataFrame, *, allow_simulated_mod
             flags.append(SIMULATED_MODEL)
         by_class = {label: float(value) for label, value in zip(model.classes, p, strict=True)}
         rows.append(PredictionRow(patient, model.classes[int(p.argmax())], by_class, tuple(dict.fromkeys(flags))))
-    return rows
+    return Predictions(model.feature_spec_hash, model.model_id, model.classes, tuple(rows), tuple(issues))
 
 
 def write_predictions(predictions: Predictions, path: str | Path) -> None:

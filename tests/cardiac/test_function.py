@@ -54,6 +54,7 @@ def test_ejection_fraction_mass_and_indices(settings):
         "rvsv_ml": 60, "rvef_pct": 50, "lvm_g": 31.5, "bsa_m2": 2, "lvedvi_ml_m2": 75, "lvesvi_ml_m2": 30,
         "lvsvi_ml_m2": 45, "rvedvi_ml_m2": 60, "rvesvi_ml_m2": 30, "rvsvi_ml_m2": 30, "lvmi_g_m2": 15.75,
         "lv_rv_edv_ratio": 1.25, "lv_rv_esv_ratio": 1, "mass_volume_ratio_g_ml": 0.21,
+        "lv_wall_es_ml": 180, "lv_wall_cavity_es_ratio": 3,
     }  # fmt: skip
     assert values == pytest.approx(expected)
 

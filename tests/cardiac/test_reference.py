@@ -11,7 +11,7 @@ def ukbb():
 
 
 def test_published_values(ukbb):
-    # Petersen et al. 2017, abstract: LVEF 58 +- 5 % in men, 61 +- 5 % in women; LV mass index 53 +- 9 and 42 +- 7 g/m2
+    # Petersen et al. 2017, abstract: LVEF 58 +- 5 % in men, 61 +- 5 % in women; LV mass index 53 +- 9 and 42 +- 7 g/m²
     published = {("lvef_pct", "M"): (58, 5), ("lvef_pct", "F"): (61, 5), ("lvmi_g_m2", "M"): (53, 9),
                  ("lvmi_g_m2", "F"): (42, 7)}  # fmt: skip
     held = {(i.column, i.sex): (i.mean, i.sd) for i in ukbb.intervals}

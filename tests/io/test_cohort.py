@@ -500,6 +500,14 @@ def test_two_layouts_in_one_folder_abort(tmp_path):
     aborted(tmp_path, "more than one way: manifest.csv, patient folders in ACDC layout")
 
 
+def test_a_folder_that_cannot_be_listed_aborts(tmp_path, monkeypatch):
+    def denied(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", denied)
+    aborted(tmp_path, "cannot be read: Permission denied")
+
+
 def test_case_by_identifier(tmp_path):
     acdc_case(tmp_path, 1)
     cohort = read_cohort(tmp_path)

@@ -108,6 +108,20 @@ def test_a_flipped_bit_or_a_cut_in_a_gz_never_changes_voxels(nifti, tmp_path, wh
         np.testing.assert_array_equal(image.array, read_image(path, **ROLE).array)
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.integers(0, 351), st.integers(0, 255), max_size=4), version=st.sampled_from([1, 2]))
+def test_any_header_gives_an_image_or_a_code(nifti, tmp_path, changes, version):
+    data = bytearray(nifti.build(version=version))
+    for at, value in changes.items():
+        data[at] = value
+    (tmp_path / "x.nii").write_bytes(data)
+    code, image = outcome(tmp_path / "x.nii")
+    assert (image is None) == (code is not None)
+    if image is not None:
+        assert np.isfinite(image.affine).all()
+        assert abs(np.linalg.det(image.affine)) > 0
+
+
 def test_a_flipped_bit_that_nibabel_misses_is_refused(nifti, put):
     packed = bytearray(gzip.compress(nifti.build()))
     packed[-5] ^= 1  # inside the checksum, which a reader that stops at the last voxel never sees

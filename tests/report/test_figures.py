@@ -84,6 +84,11 @@ def test_hostile_text_in_svg_is_text(text):
     assert "<!--" not in svg
 
 
+def test_dollar_signs_are_not_formulas():
+    story = FeatureStory(column="c", name="n", meaning="m", unit="", value=1.0, strip={"$x_1$": [1.0, 2.0]})
+    assert ">$x_1$</text>" in figures_patient.strip(story, key="k", palette={}, names={})
+
+
 def test_slice_is_drawn_in_millimetres():
     corner = [(0.0, 0.0), (10.0, 0.0), (10.0, 20.0)]
     picture = SlicePicture(level="mid", phase="ed", png_base64="iVBORw0KGgo=", width_px=10, height_px=20,

@@ -30,18 +30,20 @@ class ArrayReader:
 
     def __init__(self, arrays: Mapping[str, Array], where: str) -> None:
         self._arrays = dict(arrays)
+        self._read: set[str] = set()
         self.where = where
 
-    def expect(self, names: set[str]) -> None:
-        """Refuse missing and additional arrays.
+    def finish(self) -> None:
+        """Refuse arrays that nothing has read.
 
         Raises
         ------
         ModelError
-            If the names differ.
+            Naming them.
         """
-        if set(self._arrays) != names:
-            msg = f"Model file: {self.where} holds the arrays {sorted(self._arrays)}, expected {sorted(names)}."
+        spare = sorted(set(self._arrays) - self._read)
+        if spare:
+            msg = f"Model file: {self.where} holds arrays that do not belong there: {', '.join(spare[:4])}."
             raise ModelError(msg)
 
     def floats(
@@ -109,6 +111,7 @@ class ArrayReader:
         raise ModelError(msg)
 
     def _get(self, name: str, shape: Shape, dtype: str) -> Array:
+        self._read.add(name)
         array = self._arrays.get(name)
         if array is None:
             msg = f"Model file: {self.where} lacks the array {name!r}."

@@ -1,0 +1,64 @@
+"""A small simulated cohort, its table and a model, made once per run of the tests."""
+
+from dataclasses import replace
+
+import pytest
+
+SMALL_PLAN = {
+    "schema": "radiocard/evaluation/1",
+    "name": "small",
+    "outer_folds": 3,
+    "repeats": 2,
+    "inner_folds": 3,
+    "n_bootstrap": 200,
+    "calibration_bins": 5,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="session")
+def simulated_folder(tmp_path_factory):
+    """Manifest of 30 simulated patients."""
+    from radiocard.io.cohort import write_manifest_cohort
+    from radiocard.simulate.cohort import simulate_cohort
+
+    folder = tmp_path_factory.mktemp("cohort")
+    return write_manifest_cohort([p.case for p in simulate_cohort(per_class=6, seed=11)], folder)
+
+
+@pytest.fixture(scope="session")
+def newcomer(tmp_path_factory):
+    """Manifest of one simulated patient who is in no other cohort."""
+    from radiocard.io.cohort import write_manifest_cohort
+    from radiocard.simulate.cohort import simulate_patient
+
+    case = replace(simulate_patient("DCM", 3, seed=99).case, patient_id="new-1")
+    return write_manifest_cohort([case], tmp_path_factory.mktemp("new"))
+
+
+@pytest.fixture(scope="session")
+def _table(simulated_folder):
+    import radiocard
+
+    return radiocard.extract(simulated_folder)
+
+
+@pytest.fixture
+def table(_table):
+    copy = _table.copy()
+    copy.attrs = dict(_table.attrs)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def small_plan():
+    from radiocard.specs import EvaluationPlan, parse_as
+
+    return parse_as(EvaluationPlan, SMALL_PLAN, "small")
+
+
+@pytest.fixture(scope="session")
+def model(_table, small_plan):
+    import radiocard
+
+    return radiocard.train(_table, models=["rf", "logistic"], plan=small_plan)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import radiocard
+from radiocard.errors import GeometryError, MaskError
+from radiocard.io.cohort import read_cohort
+
+
+def box():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 400, (12, 12, 4)).astype(np.int16)
+    mask = np.zeros(image.shape, np.uint8)
+    mask[3:9, 2:10, 1:3] = 2
+    return image, mask
+
+
+def test_one_region_from_arrays_simpleitk_and_files_is_the_same(tmp_path):
+    image, mask = box()
+    spacing = (1.5, 1.25, 8.0)
+    from_arrays = radiocard.extract_features(image, mask, label=2, spacing_mm=spacing)
+    pair = []
+    for name, array in (("image", image), ("mask", mask)):
+        item = sitk.GetImageFromArray(array.T)
+        item.SetSpacing(spacing)
+        sitk.WriteImage(item, str(tmp_path / f"{name}.nii.gz"))
+        pair.append(item)
+    assert radiocard.extract_features(*pair, label=2) == pytest.approx(from_arrays, rel=1e-9, nan_ok=True)
+    paths = [tmp_path / "image.nii.gz", tmp_path / "mask.nii.gz"]
+    assert radiocard.extract_features(*paths, label=2) == pytest.approx(from_arrays, rel=1e-6, nan_ok=True)
+    assert from_arrays["morph_vol_approx"] == pytest.approx(6 * 8 * 2 * 1.5 * 1.25 * 8)
+
+
+def test_bad_pairs_are_refused_with_the_values_compared():
+    image, mask = box()
+    with pytest.raises(MaskError, match="Label 7 is not present in the mask; labels found: 0, 2"):
+        radiocard.extract_features(image, mask, label=7, spacing_mm=(1, 1, 8))
+    with pytest.raises(GeometryError, match=r"shapes \(12, 12, 3\) and \(12, 12, 4\)"):
+        radiocard.extract_features(image, mask[..., :3], label=2, spacing_mm=(1, 1, 8))
+
+
+def test_validate_counts_and_says_the_layout(simulated_folder):
+    found = radiocard.validate(simulated_folder)
+    assert (found.n_cases, found.n_usable, found.n_refused) == (30, 30, 0)
+    assert found.layout == "manifest"
+    assert "1 RV cavity" in found.label_convention
+    assert not [i for i in found.issues if i.severity == "refuse"]
+
+
+def test_a_cohort_object_serves_as_well_as_a_path(simulated_folder, table):
+    cohort = read_cohort(simulated_folder)
+    assert len(cohort.cases) == len(table) == 30
+    assert table["orientation_proven"].all()
