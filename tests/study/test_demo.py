@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+import radiocard
+from radiocard.errors import UsageError
+from radiocard.study import demo as demo_module
+from radiocard.study.demo import demo
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(demo_module, "PER_CLASS", 7)
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_reports_computed_from_the_seed(small, tmp_path):
+    found = demo(tmp_path / "d", seed=3)
+    assert found.cohort_report.is_file()
+    assert {"sure", "uncertain"} <= set(found.patient_reports)
+    assert all(path.stat().st_size > 50_000 for path in found.patient_reports.values())
+    assert any("best possible on this simulation" in line for line in found.lines)
+    again = demo(tmp_path / "d", seed=3)
+    other = demo(tmp_path / "e", seed=4)
+    twins = [f.cohort_report.with_suffix(".json").read_text() for f in (found, again, other)]
+    assert twins[0] == twins[1]
+    assert twins[0] != twins[2]
+
+
+@pytest.mark.slow
+def test_permuted_diagnoses_give_chance(monkeypatch, tmp_path):
+    found = demo(tmp_path / "d", seed=5, permute_classes=True)
+    model = radiocard.load_model(tmp_path / "d" / "heart.model")
+    for name in ("selected", "rf", "logistic"):
+        accuracy = model.evaluation["scores"][name]["metrics"]["accuracy"]
+        assert accuracy["low"] <= 0.2 <= accuracy["high"] + 0.05, name
+    assert any("should be chance" in line for line in found.lines)
+
+
+def test_the_demo_does_not_delete_what_it_did_not_make(tmp_path):
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / "precious.txt").write_text("x")
+    with pytest.raises(UsageError, match="holds something else than an earlier demo"):
+        demo(tmp_path)
+    assert (tmp_path / "cohort" / "precious.txt").read_text() == "x"
+
+
+def test_patients_are_picked_by_their_out_of_fold_answers():
+    class Result:
+        y = np.array([0, 1, 0, 1])
+        ids = ("a", "b", "c", "d")
+        probabilities = {  # noqa: RUF012
+            "selected": np.array([[[0.9, 0.1], [0.7, 0.3], [0.55, 0.45], [0.2, 0.8]]])
+        }
+
+    assert demo_module.pick_patients(Result()) == {"sure": "a", "uncertain": "c", "wrong": "b"}
