@@ -23,7 +23,8 @@ def train(
     output: Annotated[Path, typer.Option("-o", "--output", help="Model file to write.")],
     target: Annotated[str, typer.Option(help="Column that holds the diagnosis.")] = "diagnosis",
     models: Annotated[str, typer.Option(help="Recipes, separated by commas.")] = "svm,rf,xgboost,logistic",
-    pool: Annotated[str, typer.Option(help="Columns to learn from: physiology, texture, all.")] = "physiology",
+    pool: Annotated[str, typer.Option(help="Columns to learn from: physiology, physiology_wide, texture, all.")] = "physiology",
+    plan: Annotated[str, typer.Option(help="Folds, repeats, seed: a shipped name or a YAML file.")] = "evaluation",
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,8 +41,8 @@ def train(
     recipes = [name.strip() for name in models.split(",") if name.strip()]
     rows = read_table(table)
     with output_lock(output):
-        with progress("Nested folds", study.n_steps()) as step:
-            model = study.train(rows, target=target, models=recipes, pool=pool, jobs=jobs, progress=step)
+        with progress("Nested folds", study.n_steps(plan)) as step:
+            model = study.train(rows, target=target, models=recipes, pool=pool, plan=plan, jobs=jobs, progress=step)
         save_model(model, output)
     summary = study.summarise(model)
     if as_json:

@@ -138,7 +138,7 @@ def rule_answers(
     -------
     answers : dict of str to ndarray of int, shape (n,)
         ``rule``: class codes, -1 where no definition holds; ``rule_nearest``: there, the class of
-        the fewest unmet requirements. Empty where the rule is not applicable.
+        the smallest share of unmet requirements. Empty where the rule is not applicable.
     note : str or None
         Why the rule is not applicable.
     """

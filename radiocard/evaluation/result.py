@@ -81,8 +81,8 @@ class NestedResult:
     probabilities : dict of str to ndarray of float, shape (repeats, n, classes)
         Without the rule, which gives none.
     rule_answers : dict of str to ndarray of int, shape (n,)
-        ``rule``: class codes, -1 where no definition holds; ``rule_nearest``: there, the class of the fewest
-        unmet requirements. Empty where there is no rule.
+        ``rule``: class codes, -1 where no definition holds; ``rule_nearest``: there, the class of the smallest
+        share of unmet requirements. Empty where there is no rule.
     rule_note : str or None
         Why the rule could not be used.
     folds : tuple of Fold

@@ -68,11 +68,11 @@ class RuleDecision:
     answer : str or None
         Class whose definition holds; None when none does, or the two cut-offs disagree.
     nearest : str
-        Class of the fewest unmet requirements (the answer, if there is one).
+        Class of the smallest share of unmet requirements (the answer, if there is one).
     by_sex : mapping of sex to (answer or None, nearest)
         One entry, or two where the sex is unknown.
     unmet : mapping of str to float
-        Class to the number of requirements that do not hold; mean over the cut-offs used.
+        Class to the share of its requirements that do not hold; mean over the cut-offs used.
     """
 
     answer: str | None
@@ -89,7 +89,7 @@ class RuleDecision:
 class RuleClassifier:
     """Published class definitions; the first class whose requirements all hold is the answer.
 
-    Where none holds, :meth:`predict` names the class with the fewest unmet requirements
+    Where none holds, :meth:`predict` names the class with the smallest share of unmet requirements
     (ties in the order of the specification), and :meth:`decide` says that it abstained.
 
     Parameters
@@ -173,7 +173,7 @@ class RuleClassifier:
                     checks += [_check(label, number, group, criterion, row, s) for s in used]
         return checks
 
-    def _decision(self, unmet: Mapping[Sex, NDArray[np.int_]]) -> RuleDecision:
+    def _decision(self, unmet: Mapping[Sex, NDArray[np.float64]]) -> RuleDecision:
         labels = [label for label, _ in self._definitions]
         by_sex: dict[Sex, tuple[str | None, str]] = {}
         for s, counts in unmet.items():
@@ -258,8 +258,8 @@ def _cut_off(criterion: Criterion, sex: Sex) -> float:
     return criterion.value[sex] if isinstance(criterion.value, Mapping) else criterion.value
 
 
-def _unmet(rule: RuleClass, X: pd.DataFrame, sex: Sex) -> NDArray[np.int_]:
-    """Return how many requirements of a definition each patient does not meet, shape (n,)."""
+def _unmet(rule: RuleClass, X: pd.DataFrame, sex: Sex) -> NDArray[np.float64]:
+    """Return the share of the requirements of a definition that each patient does not meet, shape (n,)."""
     unmet = np.zeros(len(X), dtype=int)
     for group in rule.criteria:
         met = np.zeros(len(X), dtype=int)
@@ -267,7 +267,7 @@ def _unmet(rule: RuleClass, X: pd.DataFrame, sex: Sex) -> NDArray[np.int_]:
             if c.column in X.columns:
                 met += _OPERATORS[c.op](X[c.column].to_numpy(dtype=float, na_value=np.nan), _cut_off(c, sex))
         unmet += met < group.at_least
-    return unmet
+    return unmet / len(rule.criteria)
 
 
 def _check(

@@ -129,7 +129,7 @@ def train(
         Column that holds the classes.
     models : sequence of str or ModelRecipe
         Shipped names, paths or recipes.
-    pool : {'physiology', 'texture', 'all'}
+    pool : {'physiology', 'physiology_wide', 'texture', 'all'}
         Columns to learn from.
     plan : str or EvaluationPlan
         Folds, repeats, seed; a shipped name, a path or a plan.

@@ -108,9 +108,11 @@ def test_output_that_cannot_be_written_gives_exit_5(workplace):
     assert "Traceback" not in told.stderr
 
 
-def test_the_road_train_evaluate_predict_explain_report(workplace, simulated_folder, newcomer):
+def test_the_road_train_evaluate_predict_explain_report(workplace, small_plan, newcomer):
     table, model = workplace / "table.parquet", workplace / "cli.model"
-    told = run("train", table, "-o", model, "--models", "logistic")
+    plan = workplace / "small.yaml"
+    plan.write_text("".join(f"{key}: {value}\n" for key, value in small_plan.model_dump(by_alias=True).items()))
+    told = run("train", table, "-o", model, "--models", "logistic", "--plan", plan)
     assert told.returncode == 0, told.stderr
     assert "Out-of-fold accuracy" in told.stdout
     assert "95 % interval" in told.stdout
