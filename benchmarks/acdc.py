@@ -214,7 +214,7 @@ def page(figures: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any], 
         "",
         *rows(wide, [n for n in wide if n != "majority"]),
         "",
-        "`physiology_wide`: indexed volumes and mass, thickness by segment and slice, regional contraction, sphericity.",
+        "`physiology_wide`: indexed volumes and mass, thickness by segment and slice, contraction, sphericity.",
         "",
     ]
     return "\n".join(lines)

@@ -95,6 +95,7 @@ def to_svg(figure: Figure, *, key: str, alt: str) -> Markup:
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
+    svg = re.sub(r"(?<=[\d])(\.\d{2})\d+", r"\1", svg)
     # The style element of a figure would reach the whole page.
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, flags=re.S)
     ids = set(re.findall(r"\sid=\"([^\"]+)\"", svg))
