@@ -55,6 +55,10 @@ CODES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "W_PHYSIOLOGY": ("warn", "A measurement lies outside physiology."),
         "W_STROKE_VOLUME": ("warn", "Left and right stroke volume are far apart."),
         "W_IDENTICAL_IMAGES": ("warn", "The same image stands under two identifiers."),
+        "W_MODEL_INPUT": ("warn", "Measurements that the model uses are undefined."),
+        "W_OUT_OF_FOLD": ("warn", "The patient was in training; the answer is by models that did not see it."),
+        "W_SIMULATED_MODEL": ("warn", "A model trained on simulated patients answered for a real one."),
+        "W_KNOWN_IDENTIFIER": ("warn", "The identifier was also used in training, with other images."),
         "W_FEATURE_UNDEFINED": ("warn", "Some features of a region are undefined."),
         "W_EXTRA_COLUMNS": ("warn", "The table has columns that the model does not use."),
         "W_UNUSABLE_COLUMNS": ("warn", "Feature columns are constant or empty."),
@@ -175,7 +179,7 @@ class CaseError(RadiocardError):
     """Base of the errors that refuse one case and let the others go on."""
 
     default_code = "E_READ"
-    exit_code = 3
+    exit_code = 4
 
 
 class ReadError(CaseError, OSError):
@@ -204,6 +208,28 @@ class CohortError(RadiocardError, ValueError):
     """A cohort or table is not usable as a whole."""
 
     default_code = "E_COHORT"
+
+
+class NothingUsableError(CohortError):
+    """No case of a cohort was usable; carries every finding.
+
+    Parameters
+    ----------
+    message : str
+        How many cases, and the codes.
+    issues : iterable of Issue
+        All findings.
+    """
+
+    default_code = "E_NOTHING_USABLE"
+    exit_code = 4
+
+    def __init__(self, message: str, issues: Iterable[Issue]) -> None:
+        super().__init__(message)
+        self.issues = tuple(issues)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (NothingUsableError, (self.issue.message, self.issues))
 
 
 class LeakError(CohortError):

@@ -116,6 +116,10 @@ class LabelMap(Image):
 
     labels: Mapping[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "labels", dict(self.labels))  # a read-only view cannot be pickled
+
     def mask(self, region: str) -> NDArray[np.bool_]:
         """Return one region as a boolean array of shape (ni, nj, nk).
 

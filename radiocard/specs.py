@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -125,6 +125,15 @@ class FeatureSpec(_Frozen):
     roi: RoiSettings
     cardiac: CardiacSettings
     checks: CheckSettings
+
+    @field_validator("phases", "regions")
+    @classmethod
+    def _complete(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        needed = get_args(PhaseName if info.field_name == "phases" else Region)
+        if not set(needed) <= set(value):
+            msg = f"the cardiac measurements need {', '.join(needed)}"
+            raise ValueError(msg)
+        return value
 
     @property
     def hash(self) -> str:
@@ -258,9 +267,10 @@ def shipped_folder(kind: Literal["feature_specs", "models"]) -> Path:
     raise SpecError(msg, hint="Reinstall radiocard.")
 
 
-def shipped_names(kind: Literal["feature_specs", "models"]) -> list[str]:
-    """Return the names of all shipped files of one kind, sorted; subfolders hold what the others refer to."""
-    return sorted(p.stem for p in shipped_folder(kind).rglob("*.yaml"))
+def shipped_names(folder: Literal["feature_specs", "models"], kind: type[_Frozen] | None = None) -> list[str]:
+    """Return the names of the shipped files of a folder, sorted; of one kind only where it is given."""
+    found = sorted(shipped_folder(folder).rglob("*.yaml"))
+    return [p.stem for p in found if kind is None or _SCHEMAS.get(str(_load_yaml(p).get("schema"))) is kind]
 
 
 def read_spec(source: str | Path) -> FeatureSpec:
@@ -301,7 +311,7 @@ def read_as(kind: type[T], source: str | Path, folder: Literal["feature_specs", 
     SpecError
         If there is no such file, or it holds another kind of specification.
     """
-    path = _locate(source, folder)
+    path = _locate(source, folder, kind)
     data = _load_yaml(path)
     schema = data.get("schema")
     cls = _SCHEMAS.get(str(schema))
@@ -361,20 +371,21 @@ def _setting_names(kind: type[BaseModel]) -> Iterator[str]:
             yield from _setting_names(info.annotation)
 
 
-def _locate(source: str | Path, kind: Literal["feature_specs", "models"]) -> Path:
+def _locate(source: str | Path, folder: Literal["feature_specs", "models"], kind: type[_Frozen]) -> Path:
     path = Path(source)
     if path.suffix in {".yaml", ".yml"}:
         if path.is_file():
             return path
         msg = f"There is no specification file {path.name!r}."
         raise SpecError(msg)
-    hits = [p for p in shipped_folder(kind).rglob("*.yaml") if p.stem == str(source)]
+    hits = [p for p in shipped_folder(folder).rglob("*.yaml") if p.stem == str(source)]
     if hits:
         return hits[0]
-    names = shipped_names(kind)
+    names = shipped_names(folder, kind)
     close = difflib.get_close_matches(str(source), names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Shipped: {', '.join(names)}."
-    msg = f"There is no shipped specification {str(source)!r}."
+    what = "model recipe" if kind is ModelRecipe else "specification"
+    msg = f"There is no shipped {what} {str(source)!r}."
     raise SpecError(msg, hint=hint)
 
 

@@ -1,8 +1,10 @@
+import pickle
+
 import numpy as np
 import pytest
 
 from radiocard.errors import GeometryError, MaskError
-from radiocard.image import LABELS_ACDC, Image, LabelMap
+from radiocard.image import LABELS_ACDC, LABELS_MNMS, Case, Image, LabelMap
 
 
 def test_spacing_and_voxel_volume_of_a_rotated_grid():
@@ -42,3 +44,17 @@ def test_an_absent_label_lists_the_labels_found():
         labels.mask("lv_cavity")
     with pytest.raises(MaskError, match="'lv_scar' is not in this label map"):
         labels.mask("lv_scar")
+
+
+@pytest.mark.parametrize("labels", [LABELS_ACDC, LABELS_MNMS])
+def test_a_case_can_be_sent_to_another_process(labels):
+    mask = LabelMap(np.array([[[0, 1, 2]]]), np.eye(4), labels=labels)
+    case = Case("a", {("cine", "ed"): Image(np.zeros((1, 1, 3)), np.eye(4))}, {("cine", "ed"): mask})
+    copy = pickle.loads(pickle.dumps(case)).masks["cine", "ed"]
+    assert copy.labels == dict(labels)
+    assert np.array_equal(copy.array, mask.array)
+
+
+def test_a_label_map_has_three_dimensions_as_well():
+    with pytest.raises(GeometryError, match="expected 3"):
+        LabelMap(np.zeros((2, 2)), np.eye(4), labels=LABELS_ACDC)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radiocard.cli.console import OK, PARTIAL, note, progress, say, say_issues, say_json
+from radiocard.cli.console import NOTHING, OK, PARTIAL, note, progress, require_suffix, say, say_issues, say_json
 
 if TYPE_CHECKING:
     from radiocard.io.cohort import Cohort
@@ -46,7 +46,7 @@ def validate(
     else:
         say(f"{result.n_usable} of {result.n_cases} cases are usable, {result.n_refused} refused.")
         say_issues(result.issues)
-    raise typer.Exit(PARTIAL if result.n_refused else OK)
+    raise typer.Exit(NOTHING if not result.n_usable else PARTIAL if result.n_refused else OK)
 
 
 def extract(
@@ -64,18 +64,24 @@ def extract(
 
     Findings are written beside the table, as JSON lines.
     """
-    from radiocard.errors import Issue
+    from radiocard.errors import Issue, NothingUsableError
     from radiocard.io.store import output_lock, write_issues, write_table
     from radiocard.study import extract as study
 
+    require_suffix(output, ".parquet", ".csv")
     found = study.as_cohort(cohort)
     say_layout(found)
+    findings = output.with_name(f"{output.stem}.issues.jsonl")
     with output_lock(output):
-        with progress("Extracting", len(found.cases)) as step:
-            table = study.extract(found, spec=spec, jobs=jobs, progress=step)
+        try:
+            with progress("Extracting", len(found.cases)) as step:
+                table = study.extract(found, spec=spec, jobs=jobs, progress=step)
+        except NothingUsableError as error:
+            write_issues(error.issues, findings)
+            say_issues(error.issues)
+            raise
         issues = [Issue(**record) for record in table.attrs["radiocard"]["issues"]]
         write_table(table, output)
-        findings = output.with_name(f"{output.stem}.issues.jsonl")
         write_issues(issues, findings)
     n_refused = len(found.cases) - len(table)
     if as_json:

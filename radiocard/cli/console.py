@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from radiocard.errors import Issue
 
 OK, BUG, USAGE, PARTIAL, NOTHING, SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -71,6 +73,21 @@ def say_issues(issues: Iterable[Issue]) -> None:
         say(f"  warning  {code}: {n} {'case' if n == 1 else 'cases'}. {CODES[code][1]}")
 
 
+def require_suffix(path: Path, *allowed: str) -> None:
+    """Refuse an output name before any work is done.
+
+    Raises
+    ------
+    UsageError
+        If the name does not end in one of the allowed suffixes.
+    """
+    from radiocard.errors import UsageError
+
+    if path.suffix not in allowed:
+        msg = f"{path.name!r} does not end in {' or '.join(allowed)}."
+        raise UsageError(msg)
+
+
 def exit_code(error: BaseException) -> int:
     """Return the exit code that belongs to an error."""
     from radiocard.errors import RadiocardError
@@ -78,7 +95,7 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, RadiocardError):
         if error.code == "E_LOCKED":
             return USAGE
-        return NOTHING if error.code == "E_NOTHING_USABLE" else error.exit_code
+        return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, MemoryError | PermissionError):

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from radiocard.cli.cohorts import CohortArgument, JobsOption, JsonOption, say_layout
-from radiocard.cli.console import OK, PARTIAL, note, progress, say, say_issues, say_json
+from radiocard.cli.console import OK, PARTIAL, note, progress, require_suffix, say, say_issues, say_json
 
 TableArgument = Annotated[Path, typer.Argument(help="Table written by 'radiocard extract'.", show_default=False)]
 ModelArgument = Annotated[Path, typer.Argument(help="Model written by 'radiocard train'.", show_default=False)]
+EVALUATE = "radiocard evaluate MODEL TABLE -o DIR"
 ForceOption = Annotated[
     bool,
     typer.Option("--allow-simulated-model", help="Let a model trained on simulated data answer for real cases."),
@@ -23,7 +24,9 @@ def train(
     output: Annotated[Path, typer.Option("-o", "--output", help="Model file to write.")],
     target: Annotated[str, typer.Option(help="Column that holds the diagnosis.")] = "diagnosis",
     models: Annotated[str, typer.Option(help="Recipes, separated by commas.")] = "svm,rf,xgboost,logistic",
-    pool: Annotated[str, typer.Option(help="Columns to learn from: physiology, physiology_wide, texture, all.")] = "physiology",
+    pool: Annotated[
+        str, typer.Option(help="Columns to learn from: physiology, physiology_wide, texture, all.")
+    ] = "physiology",
     plan: Annotated[str, typer.Option(help="Folds, repeats, seed: a shipped name or a YAML file.")] = "evaluation",
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
@@ -78,7 +81,7 @@ def evaluate(
     bundle, rows = load_model(model), read_table(table)
     with output_lock(output / "cohort_report.html"):
         with progress("Evaluating", study.n_steps(bundle, rows)) as step:
-            result = study.evaluate(bundle, rows, jobs=jobs, progress=step)
+            result = study.evaluate(bundle, rows, jobs=jobs, progress=step, command=EVALUATE)
         paths = study.write_evaluation(result, output)
     if as_json:
         say_json(result.summary | {"files": [str(path) for path in paths]})
@@ -107,6 +110,8 @@ def predict(
     from radiocard.study import predict as study
     from radiocard.study.extract import as_cohort
 
+    if output is not None:
+        require_suffix(output, ".json", ".csv")
     bundle, found = load_model(model), as_cohort(cohort)
     say_layout(found)
     with progress("Predicting", len(found.cases)) as step:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from radiocard.cli.cohorts import CohortArgument, JobsOption, JsonOption
-from radiocard.cli.console import note, progress, say, say_json
+from radiocard.cli.console import note, progress, require_suffix, say, say_json
 from radiocard.cli.models import ForceOption, ModelArgument
 
 PatientOption = Annotated[str, typer.Option("--patient", help="Identifier of the patient.")]
@@ -34,9 +34,15 @@ def explain(
         say_json(answer.model_dump(mode="json", by_alias=True))
         return
     say(answer.sentence)
+    if answer.out_of_fold_note:
+        say(answer.out_of_fold_note)
     for heading, reasons in (("For", answer.reasons_for), ("Against", answer.reasons_against)):
         for reason in reasons:
             say(f"  {heading:<8} {reason.text}")
+    say(f"Input checks: {answer.light.level}")
+    for cause in answer.light.causes:
+        say(f"  {cause}")
+    say(answer.not_known or "")
     say("Research use only; a person decides.")
 
 
@@ -60,13 +66,19 @@ def report(
     from radiocard.models.persist import load_model
     from radiocard.study import patient as study
 
-    result = study.report_patient(load_model(model), cohort, patient, allow_simulated_model=allow_simulated_model)
+    require_suffix(output, ".html", ".pdf", ".json")
+    told = f"radiocard report MODEL COHORT --patient {patient} -o report{output.suffix}"
+    force = {"allow_simulated_model": allow_simulated_model}
+    result = study.report_patient(load_model(model), cohort, patient, command=told, **force)
     paths = study.write_report(result, output)
     if as_json:
         say_json({"files": [str(path) for path in paths]})
         return
     if result.answer is not None:
         say(result.answer.sentence)
+        if result.answer.out_of_fold_note:
+            say(result.answer.out_of_fold_note)
+        say(f"Input checks: {result.answer.light.level}. {' '.join(result.answer.light.causes)}")
     for path in paths:
         say(f"Written: {path}")
 

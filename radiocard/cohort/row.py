@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from radiocard.cardiac.measure import measure
+from radiocard.cardiac.measure import HeartMeasures, measure
 from radiocard.checks.case import check_case
 from radiocard.checks.physiology import check_measures
 from radiocard.errors import CaseError, CaseRefusedError, Issue, RadiocardError
@@ -64,21 +64,25 @@ def case_row(ref: CaseRef, spec: FeatureSpec, *, texture: bool = True) -> CaseRe
         issues = check_case(case, spec)
         refuse_if_needed(issues)
         values, found = describe_case(case, spec, texture=texture)
+        refuse_if_needed([*issues, *found])
     except CaseRefusedError as error:
         return CaseResult(ref.patient_id, None, error.issues)
     except CaseError as error:
         return CaseResult(ref.patient_id, None, (_with_case(error.issue, ref.patient_id),))
-    except RadiocardError:
+    except (RadiocardError, MemoryError):
         raise
     except Exception as error:  # one odd case must not end a run of thousands
-        message = f"Unexpected {type(error).__name__}: {error}"
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        message = f"Unexpected {type(error).__name__}: {reason}"
         return CaseResult(ref.patient_id, None, (Issue("E_CRASHED", message, ref.patient_id),))
     issues = [*issues, *found]
     values["flags"] = " ".join(sorted({issue.code for issue in issues}))
     return CaseResult(ref.patient_id, values, tuple(_with_case(issue, ref.patient_id) for issue in issues))
 
 
-def describe_case(case: Case, spec: FeatureSpec, *, texture: bool = True) -> tuple[dict[str, Any], list[Issue]]:
+def describe_case(
+    case: Case, spec: FeatureSpec, *, texture: bool = True, heart: HeartMeasures | None = None
+) -> tuple[dict[str, Any], list[Issue]]:
     """Measure a checked case and describe its texture.
 
     Parameters
@@ -89,6 +93,8 @@ def describe_case(case: Case, spec: FeatureSpec, *, texture: bool = True) -> tup
         What to compute.
     texture : bool
         Whether to describe texture.
+    heart : HeartMeasures or None
+        Measured here when None.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def describe_case(case: Case, spec: FeatureSpec, *, texture: bool = True) -> tup
     issues : list of Issue
         Warnings found on the way.
     """
-    heart = measure(case, spec.cardiac)
+    heart = heart or measure(case, spec.cardiac)
     issues = check_measures(heart.values, spec.checks, case.patient_id)
     if not heart.proof.proven:
         issues.append(Issue("W_ORIENTATION", heart.proof.reason, case.patient_id))

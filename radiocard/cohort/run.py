@@ -11,9 +11,9 @@ from importlib.metadata import version
 import pandas as pd
 
 from radiocard.checks.cohort import identical_images
-from radiocard.cohort.row import CaseResult, case_row
-from radiocard.cohort.table import order_columns
-from radiocard.errors import CohortError, Issue
+from radiocard.cohort.row import PROVENANCE, CaseResult, case_row
+from radiocard.cohort.table import describe, order_columns
+from radiocard.errors import CohortError, Issue, NothingUsableError, UsageError
 from radiocard.features.pyradiomics_engine import refuse_unsupported
 from radiocard.io.cohort import CaseRef, Cohort
 from radiocard.specs import FeatureSpec
@@ -33,7 +33,7 @@ def run_cohort(
     spec : FeatureSpec
         What to compute.
     jobs : int
-        Number of worker processes; the result does not depend on it.
+        Number of worker processes, from 1; the result does not depend on it.
     texture : bool
         Whether to describe texture.
     progress : callable or None
@@ -49,10 +49,17 @@ def run_cohort(
     Raises
     ------
     CohortError
-        If no case was usable (``E_NOTHING_USABLE``).
+        If a clinical column has the name of one that is computed (``E_COHORT``), or no case
+        was usable (``E_NOTHING_USABLE``).
     SpecError, MissingExtraError
         If the engine cannot honour the specification, before any case is read.
+    UsageError
+        If ``jobs`` is less than 1.
     """
+    if jobs < 1:
+        msg = f"jobs is {jobs}, expected at least 1."
+        raise UsageError(msg, field="jobs")
+    _refuse_taken_names(cohort.cases)
     if texture and spec.engine == "pyradiomics":
         refuse_unsupported(spec)
     results: dict[str, CaseResult] = {}
@@ -66,10 +73,13 @@ def run_cohort(
     if not rows:
         reasons = "; ".join(sorted({issue.code for issue in issues if issue.severity == "refuse"}))
         msg = f"None of {len(ordered)} cases was usable ({reasons or 'the cohort is empty'})."
-        raise CohortError(msg, code="E_NOTHING_USABLE", hint="'radiocard validate' lists the reason of each case.")
+        raise NothingUsableError(msg, issues)
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "patient_id"
-    issues += identical_images(dict(table["image_sha256"]), labels=dict(table["diagnosis"]))
+    twins = identical_images(dict(table["image_sha256"]), labels=dict(table["diagnosis"]))
+    alike = {str(issue.case): issue.code for issue in twins}
+    table["flags"] = [f"{flags} {alike.get(str(i), '')}".strip() for i, flags in table["flags"].items()]
+    issues += twins
     table = order_columns(table)
     table.attrs["radiocard"] = {
         "spec_name": spec.name,
@@ -82,32 +92,45 @@ def run_cohort(
     return table, issues
 
 
+def _refuse_taken_names(cases: Sequence[CaseRef]) -> None:
+    names = sorted({name for ref in cases for name in ref.clinical})
+    taken = [name for name in names if name in PROVENANCE or describe(name) is not None]
+    if taken:
+        msg = f"The cohort has clinical columns named as ones that radiocard computes itself: {', '.join(taken)}."
+        raise CohortError(msg, field=taken[0], hint=f"Rename them, for example to {'clinical_' + taken[0]!r}.")
+
+
 def _results(cases: Sequence[CaseRef], spec: FeatureSpec, *, jobs: int, texture: bool) -> Iterator[CaseResult]:
     if jobs == 1 or len(cases) < 2:
         for ref in cases:
             yield case_row(ref, spec, texture=texture)
         return
     left = {ref.patient_id: ref for ref in cases}
-    for result in _pooled(cases, spec, jobs=jobs, texture=texture):
-        del left[result.patient_id]
-        yield result
+    for _ in range(2):  # a killed worker takes the cases of its whole pool with it
+        for result in _pooled(list(left.values()), spec, jobs=jobs, texture=texture):
+            del left[result.patient_id]
+            yield result
     for ref in left.values():
         yield next(_pooled([ref], spec, jobs=1, texture=texture), _crashed(ref))
 
 
 def _pooled(cases: Sequence[CaseRef], spec: FeatureSpec, *, jobs: int, texture: bool) -> Iterator[CaseResult]:
     """Yield results as they come; end early, without error, when a worker was killed."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(cases)), mp_context=context) as pool:
+    if not cases:
+        return
+    pool = ProcessPoolExecutor(min(jobs, len(cases)), mp_context=multiprocessing.get_context("spawn"))
+    try:
         futures: list[Future[CaseResult]] = [pool.submit(case_row, ref, spec, texture=texture) for ref in cases]
         for future in as_completed(futures):
             try:
                 yield future.result()
             except BrokenProcessPool:
                 continue
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _crashed(ref: CaseRef) -> CaseResult:
-    message = "The process that worked on this case was ended from outside, twice."
+    message = "The process that worked on this case was ended from outside, even when it worked on this case alone."
     hint = "Check the memory of the machine and the size of the images."
     return CaseResult(ref.patient_id, None, (Issue("E_CRASHED", message, ref.patient_id, hint=hint),))

@@ -30,7 +30,7 @@ def order_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with covariates first, then provenance, then features as computed."""
     features = feature_columns(table)
     others = [c for c in table.columns if c not in {*features, *COVARIATES, *PROVENANCE}]
-    return table[[*COVARIATES, *others, *PROVENANCE, *features]].astype(dict.fromkeys(features, float))
+    return table[[*COVARIATES, *others, *PROVENANCE, *features]].astype(dict.fromkeys(features, float)).copy()
 
 
 def specification(table: pd.DataFrame) -> Mapping[str, Any]:

@@ -205,7 +205,7 @@ def _check_training(codes: IntArray, groups: NDArray[Any], classes: tuple[str, .
             f"With {plan.outer_folds} outer folds, the training part of one holds fewer patients of a class than the "
             f"{plan.inner_folds} inner folds: {listed}."
         )
-        raise CohortError(msg, code="E_CLASS_COUNT", hint="Use fewer folds, join classes, or add patients.")
+        raise CohortError(msg, code="E_CLASS_COUNT", hint="Use a plan with fewer folds, join classes, or add patients.")
 
 
 def _seed(plan: EvaluationPlan, *place: int) -> int:

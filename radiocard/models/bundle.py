@@ -158,21 +158,34 @@ class ModelBundle:
         raise UsageError(msg)
 
     def position(self, patient_id: str, image_digest: str | None = None) -> int | None:
-        """Return where a patient stands in the training table, by identifier or by image; None if nowhere."""
-        wanted = hash_patient(patient_id)
-        if wanted in self.patient_hashes:
-            return self.patient_hashes.index(wanted)
-        image = hash_image(image_digest)
-        return self.image_hashes.index(image) if image and image in self.image_hashes else None
+        """Return where a patient stands in the training table; None if nowhere.
+
+        Parameters
+        ----------
+        patient_id : str
+            Identifier; it counts only where there is no digest, since another cohort may use
+            the same one for another person.
+        image_digest : str, optional
+            As in the training table; one image in common is enough.
+        """
+        images = set(filter(None, hash_image(image_digest).split("-")))
+        if images:
+            same = (i for i, known in enumerate(self.image_hashes) if images & set(known.split("-")))
+            return next(same, None)
+        return self.patient_hashes.index(hash_patient(patient_id)) if self.knows_identifier(patient_id) else None
+
+    def knows_identifier(self, patient_id: str) -> bool:
+        """Whether a training patient had this identifier, whatever the images."""
+        return hash_patient(patient_id) in self.patient_hashes
 
     def holds_patient(self, patient_id: str, image_digest: str | None = None) -> bool:
-        """Whether a patient, or a bit-identical image, was used in training."""
+        """Whether a patient's images were used in training; see :meth:`position`."""
         return self.position(patient_id, image_digest) is not None
 
     def out_of_fold_of(
         self, patient_id: str, image_digest: str | None = None, *, name: str | None = None
     ) -> OutOfFold | None:
-        """Return the out-of-fold probabilities of a training patient; None for any other patient.
+        """Return the out-of-fold probabilities of a training patient; None where not all images are the same.
 
         Parameters
         ----------
@@ -193,7 +206,8 @@ class ModelBundle:
             msg = f"There are no out-of-fold predictions {key!r}; there are: {', '.join(self.out_of_fold) or 'none'}."
             raise UsageError(msg)
         where = self.position(patient_id, image_digest)
-        if where is None:
+        images = hash_image(image_digest)
+        if where is None or (images and images != self.image_hashes[where]):
             return None
         per_repeat = self.out_of_fold[key][:, where, :]
         return OutOfFold(per_repeat.mean(axis=0), per_repeat)
@@ -262,4 +276,4 @@ def _undefined(patient_id: str, row: Floats, model: FittedModel) -> tuple[Issue,
     if not names:
         return ()
     message = f"{len(names)} measurements that the model uses are undefined and were replaced by the training median"
-    return (Issue("W_FEATURE_UNDEFINED", f"{message}: {', '.join(names[:8])}.", patient_id),)
+    return (Issue("W_MODEL_INPUT", f"{message}: {', '.join(names[:8])}.", patient_id),)

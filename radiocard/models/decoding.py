@@ -61,7 +61,7 @@ class Document(_Strict):
     feature_spec: dict[str, Any]
     feature_spec_hash: Annotated[str, Field(max_length=64)]
     patients: Annotated[list[Sha256], Field(min_length=2)]
-    images: list[Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]]
+    images: list[Annotated[str, Field(pattern=r"^([0-9a-f]{64}(-[0-9a-f]{64}){0,7})?$")]]
     out_of_fold: Annotated[list[Name], Field(max_length=100)]
     evaluation: dict[str, Any]
     simulated: bool

@@ -15,7 +15,14 @@ def hash_patient(patient_id: str) -> str:
 
 
 def hash_image(digest: str | None) -> str:
-    """Return the SHA-256 by which a model file knows an image; empty where there is no digest."""
-    if not isinstance(digest, str) or not digest:
+    """Return the SHA-256 by which a model file knows each image of a patient, joined by ``-``.
+
+    Parameters
+    ----------
+    digest : str or None
+        Digests of the images, joined by ``-``; nothing gives nothing.
+    """
+    if not isinstance(digest, str):
         return ""
-    return hashlib.sha256(b"radiocard image\0" + digest.encode("utf-8", "surrogatepass")).hexdigest()
+    parts = (part.encode("utf-8", "surrogatepass") for part in digest.split("-") if part)
+    return "-".join(hashlib.sha256(b"radiocard image\0" + part).hexdigest() for part in parts)

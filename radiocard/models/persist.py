@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from radiocard.errors import ModelError
+from radiocard.errors import ModelError, UsageError
 from radiocard.io.atomic import write_bytes
 from radiocard.models.bundle import ModelBundle
 from radiocard.models.codecs.arrays import Array
@@ -73,10 +73,15 @@ def load_model(path: str | Path) -> ModelBundle:
 
     Raises
     ------
+    UsageError
+        If there is no such file.
     ModelError
-        If the file is missing, damaged, tampered with, too large, of a newer version, or
+        If the file is damaged, tampered with, too large, of a newer version, or
         not a model file, such as a pickle (``E_MODEL_UNSAFE``).
     """
+    if not Path(path).is_file():
+        msg = f"There is no model file {Path(path).name!r}."
+        raise UsageError(msg, hint="'radiocard train' makes one.")
     try:
         size = Path(path).stat().st_size
         if size > MAX_FILE:

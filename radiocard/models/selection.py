@@ -127,7 +127,7 @@ def check_class_counts(y: ArrayLike, groups: ArrayLike, *, folds: int) -> None:
         raise CohortError(msg, code="E_CLASS_COUNT")
     if min(counts.values()) < folds:
         msg = f"A class has fewer patients than the {folds} folds (identical images count once): {listed}."
-        raise CohortError(msg, code="E_CLASS_COUNT", hint="Use fewer folds, join classes, or add patients.")
+        raise CohortError(msg, code="E_CLASS_COUNT", hint="Use a plan with fewer folds, join classes, or add patients.")
 
 
 def grouped_splits(codes: Ints, groups: NDArray[Any], *, folds: int, random_state: int) -> list[Split]:

@@ -114,7 +114,7 @@ def beeswarm(swarm: Beeswarm, *, scale: str, key: str, names: Mapping[str, str])
         axis_style(axes)
         axes.axvline(0, color=MUTED, lw=0.8)
         for i, row in enumerate(rows):
-            axes.text(0.0, i - 0.42, short(row.name, limit=46), transform=axes.get_yaxis_transform(), fontsize=7.2,
+            axes.text(0.0, i - 0.42, short(row.name, limit=64), transform=axes.get_yaxis_transform(), fontsize=7.2,
                       va="center")  # fmt: skip
             if not row.points:
                 continue

@@ -117,7 +117,7 @@ def make_answer(
     first = answered.ranked[0]
     context = Context(describe, ranges, sex, answered.training)
     found = find_reasons(answered.explanation, first, values=values, context=context)
-    against = found.against or _for_the_rival(answered, values, context)
+    against = [_reason(r, values, ranges) for r in found.against] or _for_the_rival(answered, values, ranges, context)
     shares = np.bincount(model.labels, minlength=len(model.classes)) / len(model.labels)
     share_of = dict(zip(model.classes, shares.tolist(), strict=True))
     repeats = next(iter(model.out_of_fold.values())).shape[0]
@@ -135,7 +135,7 @@ def make_answer(
             for label in answered.ranked
         ],
         reasons_for=[_reason(r, values, ranges) for r in found.speaks_for],
-        reasons_against=[_reason(r, values, ranges) for r in against],
+        reasons_against=against,
         light=light,
         not_known=scope_sentence(model.classes),
         out_of_fold=answered.held_out,
@@ -151,7 +151,10 @@ def make_why(
     explanation, ranked = answered.explanation, answered.ranked
     context = Context(describe, ranges, sex, answered.training)
     reasons = find_reasons(explanation, ranked[0], values=values, context=context)
-    top = [column for column, phi in explanation.ranked(ranked[0]) if phi != 0][:STORIES]
+    named = (*reasons.speaks_for, *reasons.against)
+    rival = not reasons.against and answered.probabilities[ranked[1]] >= RIVAL
+    leading = [[c for c, phi in explanation.ranked(label) if phi != 0] for label in ranked[:2]]
+    top = list(dict.fromkeys([*leading[0][: STORIES - 2], *leading[1][:2], *leading[0]]))[:STORIES]
     return schema_why.Why(
         scale=explanation.scale,
         explained_output=_explained(answered),
@@ -160,17 +163,21 @@ def make_why(
             schema_why.FamilyShare(family=s.family, contribution=s.contribution)
             for s in group_families(explanation, ranked[0], describe=describe)
         ],
-        sentences=list(reasons.sentences),
+        sentences=[] if rival else [s for s in reasons.sentences if s not in {r.sentence for r in named}],
         features=[_story(column, values.get(column), answered.training[column]) for column in top],
     )
 
 
-def _for_the_rival(answered: Answered, values: Mapping[str, float | None], context: Context) -> tuple[Reason, ...]:
+def _for_the_rival(
+    answered: Answered, values: Mapping[str, float | None], ranges: Mapping[str, ReferenceRange], context: Context
+) -> list[schema_patient.Reason]:
     """Return what speaks most for the second class, where nothing speaks against the first alone."""
     second = answered.ranked[1]
     if answered.probabilities[second] < RIVAL:
-        return ()
-    return find_reasons(answered.explanation, second, values=values, context=context, n_for=1).speaks_for
+        return []
+    found = find_reasons(answered.explanation, second, values=values, context=context, n_for=1).speaks_for
+    lead = f"For {class_name(second)} instead ('this diagnosis' here): "
+    return [r.model_copy(update={"text": lead + r.text}) for r in (_reason(f, values, ranges) for f in found)]
 
 
 def _trained_without(model: ModelBundle, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> FittedModel:

@@ -51,7 +51,9 @@ def alerts(table: pd.DataFrame, issues: Sequence[Issue], *, target: str) -> list
     by_code: dict[str, list[Issue]] = defaultdict(list)
     for issue in issues:
         by_code[issue.code].append(issue)
-    for code, group in sorted(by_code.items(), key=lambda item: (item[1][0].severity != "refuse", item[0])):
+    for code, group in sorted(
+        by_code.items(), key=lambda item: (item[1][0].severity != "refuse", -len(item[1]), item[0])
+    ):
         cases = sorted({i.case for i in group if i.case})
         refused = group[0].severity == "refuse"
         found.append(

@@ -34,6 +34,7 @@ def make_cohort_report(
     *,
     kind: str,
     result: NestedResult | None,
+    command: str | None,
 ) -> CohortReport:
     """Fill the cohort report.
 
@@ -51,6 +52,8 @@ def make_cohort_report(
         How patients were divided.
     result : NestedResult or None
         The cross-validation.
+    command : str or None
+        Printed as it is: it must name no path.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def make_cohort_report(
         trust=evidence_parts.trust(evidence.scores, bins=plan.calibration_bins),
         reasons=_reasons(model, data, evidence, answers),
         methods=_methods(model, data, evidence, selected.n_groups),
-        provenance=provenance(model),
+        provenance=provenance(model, command),
     )
 
 

@@ -15,10 +15,9 @@ import numpy as np
 from radiocard.errors import UsageError
 from radiocard.evaluation.result import SELECTED, NestedResult
 from radiocard.io.cohort import read_cohort, write_manifest_cohort
-from radiocard.io.store import output_lock, write_table
+from radiocard.io.store import output_lock, write_table, write_text
 from radiocard.models.bundle import ModelBundle
 from radiocard.models.persist import save_model
-from radiocard.models.pools import pool_columns
 from radiocard.simulate.bayes import bayes_accuracy
 from radiocard.simulate.cohort import simulate_cohort
 from radiocard.specs import read_recipe
@@ -32,7 +31,7 @@ from radiocard.study.train import DEFAULT_MODELS, DEFAULT_POOL, learning_data, n
 PER_CLASS = 14
 PLAN = "demo"
 BAYES_DRAWS = 20_000
-MARKER = "manifest.csv"
+MARKER = ".radiocard-demo"
 Progress = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
 
 
@@ -107,8 +106,9 @@ def demo(
     folder, started = Path(output), time.perf_counter()
     tell = say or (lambda _: None)
     bar = progress or (lambda *_: nullcontext(lambda *_: None))
-    cohort_folder = _empty_cohort_folder(folder)
     with output_lock(folder / "demo"):
+        cohort_folder = _clear(folder)
+        command = f"radiocard demo --seed {seed}"
         tell(f"Simulating {5 * PER_CLASS} patients at three sites (seed {seed})")
         patients = simulate_cohort(per_class=PER_CLASS, seed=seed, permute_classes=permute_classes)
         cohort = read_cohort(write_manifest_cohort((p.case for p in patients), cohort_folder))
@@ -122,12 +122,14 @@ def demo(
             )
         save_model(model, folder / "heart.model")
         tell("Writing reports")
-        data = learning_data(table, target="diagnosis", columns=pool_columns(DEFAULT_POOL, map(str, table.columns)))
-        evaluation = from_nested(model, data, result, evidence)
+        data = learning_data(table, target="diagnosis", columns=list(model.columns))
+        evaluation = from_nested(model, data, result, evidence, command=command)
         paths = write_evaluation(evaluation, folder / "evidence")
         write_predictions(predict_table(model, table, table_issues(table)), folder / "predictions.json")
         reports = {
-            kind: write_report(report_patient(model, cohort, patient), folder / f"patient_{kind}.html")[0]
+            kind: write_report(
+                report_patient(model, cohort, patient, command=command), folder / f"patient_{kind}.html"
+            )[0]
             for kind, patient in pick_patients(result).items()
         }
     seconds = time.perf_counter() - started
@@ -160,13 +162,19 @@ def pick_patients(result: NestedResult) -> dict[str, str]:
     return {kind: result.ids[chosen[kind]] for kind in ("sure", "uncertain", "wrong") if kind in chosen}
 
 
-def _empty_cohort_folder(folder: Path) -> Path:
-    cohort = folder / "cohort"
-    if cohort.exists():
-        if not (cohort / MARKER).is_file():
-            msg = f"The folder {cohort.name!r} in {folder.name!r} holds something else than an earlier demo."
+def _clear(folder: Path) -> Path:
+    """Remove what an earlier demo made, and nothing else; return the folder for the cohort."""
+    cohort, marker = folder / "cohort", folder / MARKER
+    if not marker.is_file():
+        if cohort.exists() or cohort.is_symlink():
+            msg = f"The folder {cohort.name!r} in {folder.name!r} was not made by a demo."
             raise UsageError(msg, hint="Choose another output folder with -o.")
-        shutil.rmtree(cohort)
+        write_text("This folder is written anew by each run of the demo.\n", marker)
+    for part in (cohort / "images", cohort / "masks"):
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part)
+    for page in folder.glob("patient_*.*"):
+        page.unlink()
     return cohort
 
 

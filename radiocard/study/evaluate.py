@@ -15,7 +15,7 @@ from radiocard.errors import CohortError, LeakError
 from radiocard.evaluation.evidence import Evidence, compare
 from radiocard.evaluation.metrics import Predictions, encode, from_probabilities, group_codes
 from radiocard.evaluation.nested import rule_answers
-from radiocard.evaluation.result import MAJORITY, RULE, SELECTED, NestedResult
+from radiocard.evaluation.result import MAJORITY, RULE, RULE_NEAREST, SELECTED, NestedResult
 from radiocard.evaluation.scores import Scores, score
 from radiocard.io.store import write_json, write_text
 from radiocard.models.bundle import ModelBundle
@@ -73,7 +73,8 @@ class Evaluation:
 
 def n_steps(model: ModelBundle, table: pd.DataFrame) -> int:
     """Return how many outer folds an evaluation will run; 1 for an external test."""
-    return plan_steps(plan_of(model)) if holds_training_patients(model, table) else 1
+    labelled = table[table[model.target].notna()] if model.target in table else table
+    return plan_steps(plan_of(model)) if holds_training_patients(model, labelled) else 1
 
 
 def holds_training_patients(model: ModelBundle, table: pd.DataFrame) -> bool:
@@ -82,21 +83,33 @@ def holds_training_patients(model: ModelBundle, table: pd.DataFrame) -> bool:
     Raises
     ------
     LeakError
-        If it holds some of them beside others (``E_LEAK_PATIENT``).
+        If it holds some of them beside others, or the identifiers of some with other images
+        (``E_LEAK_PATIENT``).
     """
-    known = [model.holds_patient(str(i), str(d)) for i, d in zip(table.index, table["image_sha256"], strict=True)]
-    if any(known) and not all(known):
-        inside = [str(i) for i, k in zip(table.index, known, strict=True) if k]
+    pairs = [(str(i), str(d)) for i, d in zip(table.index, table["image_sha256"], strict=True)]
+    by_image = [model.holds_patient(i, d) for i, d in pairs]
+    known = [seen or model.knows_identifier(i) for seen, (i, _) in zip(by_image, pairs, strict=True)]
+    if all(by_image) and pairs:
+        return True
+    if any(known):
+        inside = [i for (i, _), k in zip(pairs, known, strict=True) if k]
         msg = (
             f"{len(inside)} of {len(table)} patients of the table were used in training (by identifier or image), "
-            f"for example {inside[0]!r}."
+            f"for example {inside[0]!r}; {sum(by_image)} of them with the same images."
         )
         hint = "Give the training table for nested folds, or a table without training patients for an external test."
         raise LeakError(msg, hint=hint)
-    return all(known)
+    return False
 
 
-def evaluate(model: ModelBundle, table: pd.DataFrame, *, jobs: int = 1, progress: Progress | None = None) -> Evaluation:
+def evaluate(
+    model: ModelBundle,
+    table: pd.DataFrame,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    command: str | None = None,
+) -> Evaluation:
     """Evaluate a model on a table.
 
     A table of training patients re-runs the recipe in nested folds; a table without any
@@ -112,6 +125,8 @@ def evaluate(model: ModelBundle, table: pd.DataFrame, *, jobs: int = 1, progress
         Worker processes; the result does not depend on it.
     progress : callable or None
         Called with the number of outer folds done and in all.
+    command : str or None
+        Printed in the report as it is: it must name no path.
 
     Returns
     -------
@@ -129,19 +144,21 @@ def evaluate(model: ModelBundle, table: pd.DataFrame, *, jobs: int = 1, progress
         If a simulated model would be tested on real patients (``E_SIMULATED``).
     """
     model.check_spec(specification(table)["spec"])
-    nested = holds_training_patients(model, table)
     data = learning_data(table, target=model.target, columns=_present(model, table))
+    nested = holds_training_patients(model, data.table)
     if nested:
         recipes = [m.recipe for m in model.models]
         result, evidence = cross_validate(data, recipes, plan_of(model), jobs=jobs, progress=progress)
-        return from_nested(model, data, result, evidence)
-    return _external(model, data, progress)
+        return from_nested(model, data, result, evidence, command=command)
+    return _external(model, data, progress, command)
 
 
-def from_nested(model: ModelBundle, data: LearningData, result: NestedResult, evidence: Evidence) -> Evaluation:
+def from_nested(
+    model: ModelBundle, data: LearningData, result: NestedResult, evidence: Evidence, *, command: str | None = None
+) -> Evaluation:
     """Turn a nested cross-validation into an evaluation with its report."""
     predictions = {name: result.predictions(name) for name in result.models}
-    made = make_cohort_report(model, data, evidence, predictions, kind=NESTED, result=result)
+    made = make_cohort_report(model, data, evidence, predictions, kind=NESTED, result=result, command=command)
     return Evaluation(NESTED, evidence.scores, made, result)
 
 
@@ -179,7 +196,7 @@ def _present(model: ModelBundle, table: pd.DataFrame) -> list[str]:
     return list(model.columns)
 
 
-def _external(model: ModelBundle, data: LearningData, progress: Progress | None) -> Evaluation:
+def _external(model: ModelBundle, data: LearningData, progress: Progress | None, command: str | None) -> Evaluation:
     from radiocard.study.predict import refuse_simulated
 
     plan = plan_of(model)
@@ -187,9 +204,12 @@ def _external(model: ModelBundle, data: LearningData, progress: Progress | None)
         refuse_simulated(model, simulated_case=bool(simulated), allowed=False)
     told = _frozen_predictions(model, data)
     titles = {SELECTED: f"{model.answering.title} (frozen)", MAJORITY: "Majority class (no training)"}
-    titles[RULE] = read_rule().title
+    titles |= {
+        RULE: read_rule().title,
+        RULE_NEAREST: f"{read_rule().title}, borderline patients to the nearest definition",
+    }
     scores = {name: score(name, titles[name], p, plan=plan) for name, p in told.items()}
-    comparisons = compare(told, RULE if RULE in told else MAJORITY, plan=plan)
+    comparisons = compare(told, RULE_NEAREST if RULE_NEAREST in told else MAJORITY, plan=plan)
     n = len(data.y)
     evidence = Evidence(
         scores=scores,
@@ -201,7 +221,7 @@ def _external(model: ModelBundle, data: LearningData, progress: Progress | None)
     )
     if progress is not None:
         progress(1, 1)
-    made = make_cohort_report(model, data, evidence, told, kind=EXTERNAL, result=None)
+    made = make_cohort_report(model, data, evidence, told, kind=EXTERNAL, result=None, command=command)
     return Evaluation(EXTERNAL, scores, made, None)
 
 
@@ -213,7 +233,7 @@ def _frozen_predictions(model: ModelBundle, data: LearningData) -> Mapping[str, 
     told[MAJORITY] = from_probabilities(constant, data.y, classes=model.classes, groups=data.groups)
     sex = data.table["sex"].to_numpy(dtype=object)
     answers, _ = rule_answers(read_rule(), data.table, classes=model.classes, sex=sex)
-    if RULE in answers:
-        codes, groups = encode(data.y, model.classes), group_codes(data.groups, len(data.y))
-        told[RULE] = Predictions(model.classes, codes, groups, answers[RULE][None], None)
+    codes, groups = encode(data.y, model.classes), group_codes(data.groups, len(data.y))
+    for name, said in answers.items():
+        told[name] = Predictions(model.classes, codes, groups, said[None], None)
     return told

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from radiocard.checks.case import check_grid
 from radiocard.cohort.row import CaseResult
 from radiocard.cohort.run import run_cohort
-from radiocard.errors import GeometryError, Issue, MaskError
+from radiocard.errors import GeometryError, Issue, MaskError, NothingUsableError
 from radiocard.features.extract import extract_region
 from radiocard.image import Image
 from radiocard.io.cohort import Cohort, read_cohort
@@ -90,11 +91,17 @@ def validate(
     Raises
     ------
     CohortError
-        If the cohort cannot be read, or no case is usable.
+        If the cohort cannot be read.
     """
     found = as_cohort(cohort)
-    table, issues = run_cohort(found, as_spec(spec), jobs=jobs, texture=False, progress=progress)
-    return Validation(found.layout, found.label_convention, len(found.cases), len(table), tuple(issues))
+    usable = 0
+    issues: Sequence[Issue]
+    try:
+        table, issues = run_cohort(found, as_spec(spec), jobs=jobs, texture=False, progress=progress)
+        usable = len(table)
+    except NothingUsableError as error:
+        issues = error.issues
+    return Validation(found.layout, found.label_convention, len(found.cases), usable, tuple(issues))
 
 
 def extract(
@@ -152,8 +159,8 @@ def extract_features(
     image, mask : path, SimpleITK image, Image, or ndarray of shape (ni, nj, nk)
         Grey values, and label numbers on the same grid.
     spec : str, Path or FeatureSpec
-        Families, convention, normalisation and discretisation. Normalisation within the
-        labelled voxels uses every voxel of the mask above 0.
+        Families, convention, normalisation, discretisation and grid tolerance. Normalisation
+        within the labelled voxels uses every voxel of the mask above 0.
     label : int
         Label number of the region.
     spacing_mm : sequence of 3 floats, optional
@@ -173,13 +180,9 @@ def extract_features(
     """
     grid, regions = as_image(image, spacing_mm=spacing_mm), as_image(mask, spacing_mm=spacing_mm, field="mask")
     settings = as_spec(spec)
-    same = grid.array.shape == regions.array.shape and np.allclose(grid.affine, regions.affine, atol=1e-3)
-    if not same:
-        msg = (
-            f"Mask is not on the image grid: shapes {regions.array.shape} and {grid.array.shape}, "
-            f"spacing {regions.spacing_mm} and {grid.spacing_mm} mm."
-        )
-        raise GeometryError(msg, field="mask", hint="Check that it was drawn on this series.")
+    tolerance = settings.checks.grid_tolerance_voxel
+    for issue in check_grid(grid, regions, tolerance_voxel=tolerance, case="-", field="mask"):
+        raise GeometryError(issue.message, code=issue.code, field=issue.field, hint=issue.hint)
     region = regions.array == label
     if not region.any():
         labels = ", ".join(str(v) for v in np.unique(regions.array)[:12].tolist())

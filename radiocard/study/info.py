@@ -8,11 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from radiocard.specs import shipped_names
+from radiocard.specs import EvaluationPlan, FeatureSpec, ModelRecipe, shipped_names
 
 DEPENDENCIES = ("numpy", "scipy", "pandas", "scikit-learn", "xgboost", "shap", "SimpleITK", "nibabel", "matplotlib")
 EXTRAS = {"pdf": "weasyprint", "pyradiomics": "radiomics"}
-TABLES = {".parquet", ".csv"}
 
 
 def software_versions() -> dict[str, str]:
@@ -34,8 +33,9 @@ def about_installation() -> dict[str, Any]:
     return {
         **software_versions(),
         "platform": platform.platform(terse=True),
-        "feature_specifications": shipped_names("feature_specs"),
-        "model_files": shipped_names("models"),
+        "feature_specifications": shipped_names("feature_specs", FeatureSpec),
+        "model_recipes": shipped_names("models", ModelRecipe),
+        "evaluation_plans": shipped_names("models", EvaluationPlan),
         "extras": extras,
     }
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,7 +31,7 @@ from radiocard.study.answer import Answered, answer_patient, make_answer, make_w
 from radiocard.study.extract import as_cohort
 from radiocard.study.info import software_versions
 from radiocard.study.pictures import make_images
-from radiocard.study.predict import OVERRIDE, needs_texture, refuse_simulated, spec_of
+from radiocard.study.predict import OVERRIDE, known_identifier, needs_texture, refuse_simulated, spec_of
 
 STUDY = "Short-axis cine, end-diastole and end-systole"
 CARD_METRICS = {
@@ -103,11 +101,17 @@ def explain_patient(
 
 
 def report_patient(
-    model: ModelBundle, cohort: str | Path | Cohort, patient: str, *, allow_simulated_model: bool = False
+    model: ModelBundle,
+    cohort: str | Path | Cohort,
+    patient: str,
+    *,
+    allow_simulated_model: bool = False,
+    command: str | None = None,
 ) -> PatientReport:
     """Make the report of one patient; :func:`write_report` writes it.
 
-    Parameters, errors and the treatment of training patients are those of :func:`explain_patient`.
+    ``command`` is printed in the record as it is: it must name no path. The other parameters,
+    the errors and the treatment of training patients are those of :func:`explain_patient`.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def report_patient(
         record=Record(
             model=model_card(model),
             warnings=[row for row in rows if not row.passed],
-            provenance=provenance(model),
+            provenance=provenance(model, command),
         ),
     )
 
@@ -182,13 +186,13 @@ def model_card(model: ModelBundle) -> ModelCard:
         for label, e in scores["sensitivity"].items()
         if e["value"] is not None and e["value"] < WEAK
     ]
-    limits = ["Any finding outside its classes.", "Patients unlike the training cohort."]
+    limits = ["Any finding outside its classes", "Patients unlike the training cohort"]
     if model.simulated:
-        limits.insert(0, "Any real patient: it was trained on simulated ones.")
+        limits.insert(0, "Any real patient: it was trained on simulated ones")
     return ModelCard(
         name=model.answering.title,
         model_id=model.model_id,
-        cohort=f"{kind}, {evaluation.get('layout') or 'unknown'} layout, columns of the pool '{model.pool}'.",
+        cohort=f"{kind}, {evaluation.get('layout') or 'unknown'} layout, columns of the pool '{model.pool}'",
         n_patients=len(model.labels),
         classes=counts,
         sites=list(evaluation.get("sites", {})),
@@ -203,10 +207,8 @@ def model_card(model: ModelBundle) -> ModelCard:
     )
 
 
-def provenance(model: ModelBundle) -> Provenance:
+def provenance(model: ModelBundle, command: str | None) -> Provenance:
     """Return versions, hashes, seed and command."""
-    program = Path(sys.argv[0]).name
-    command = shlex.join(["radiocard", *sys.argv[1:]]) if program.startswith("radiocard") else None
     return Provenance(
         versions=software_versions(),
         hashes={"model": model.model_id, "specification": model.feature_spec_hash},
@@ -223,9 +225,14 @@ def _load(model: ModelBundle, cohort: str | Path | Cohort, patient: str, *, allo
     case = ref.load()
     issues = check_case(case, spec)
     refuse_if_needed(issues)
-    values, found = describe_case(case, spec, texture=needs_texture(model))
+    heart = measure(case, spec.cardiac)
+    values, found = describe_case(case, spec, texture=needs_texture(model), heart=heart)
+    refuse_if_needed(found)
     named = [i if i.case else replace(i, case=patient) for i in [*issues, *found]]
-    return _Patient(case, spec, measure(case, spec.cardiac), values, named, OVERRIDE if forced else None)
+    loaded = _Patient(case, spec, heart, values, named, OVERRIDE if forced else None)
+    named += model.predict(loaded.row[list(model.columns)]).flags[0]
+    named += known_identifier(model, patient, str(values["image_sha256"]))
+    return loaded
 
 
 def _answer(model: ModelBundle, found: _Patient, answered: Answered) -> Answer:

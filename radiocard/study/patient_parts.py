@@ -65,7 +65,7 @@ CHECKS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "Each region is one piece": ("components", ("W_COMPONENTS",)),
     "The slice stack has no gap": ("slices", ("W_SLICES",)),
     "End-systole is smaller than end-diastole": ("phases", ("W_PHASE",)),
-    "Left and right stroke volumes agree": ("stroke volume", ("W_STROKE_VOLUME",)),
+    "Left and right stroke volumes are within the limit": ("stroke volume", ("W_STROKE_VOLUME",)),
     "Measurements are within physiology": ("physiology", ("W_PHYSIOLOGY",)),
     "Anterior and inferior are proven": ("orientation", ("W_ORIENTATION",)),
 }
@@ -73,6 +73,7 @@ PASSED = "All input checks that bear on the answer passed. This concerns the inp
 UNRELIABLE = frozenset({"W_PHASE"})
 NO_EFFECT_ON_ANSWER = frozenset({"W_ORIENTATION", "W_FEATURE_UNDEFINED", "W_CONSTANT", "W_IDENTICAL_IMAGES"})
 MOST_CRITERIA = 4
+_SEX_WORDS = {"F": "women", "M": "men"}
 OPERATORS = {"lt": "below", "le": "at most", "gt": "above", "ge": "at least"}
 
 
@@ -152,11 +153,12 @@ def measures(values: Values, ranges: Mapping[str, ReferenceRange], settings: Car
 def bulls_eyes(values: Values, heart: HeartMeasures) -> list[BullsEye]:
     """Return thickness and thickening over the AHA segments."""
     note = None if heart.proof.proven else heart.proof.reason
-    drawn = []
+    drawn: list[BullsEye] = []
     for title, unit, pattern in BULLS_EYES:
         numbers = [values.get(pattern.format(n)) for n in range(1, 17)]
         if any(v is not None for v in numbers):
             drawn.append(BullsEye(title=title, unit=unit, values=numbers, proven=heart.proof.proven, note=note))
+            note = None
     return drawn
 
 
@@ -233,8 +235,11 @@ def _reading(label: str, checks: Sequence[CriterionCheck], unmet: float) -> Rule
 
 def _group(checks: Sequence[CriterionCheck]) -> RuleGroup:
     """Show a few criteria one by one, and a comparison of all segments as one line."""
+    columns = [c.column for c in checks]
     if len(checks) <= MOST_CRITERIA:
-        return RuleGroup(at_least=checks[0].at_least, criteria=[_criterion(c) for c in checks])
+        return RuleGroup(
+            at_least=checks[0].at_least, criteria=[_criterion(c, by_sex=columns.count(c.column) > 1) for c in checks]
+        )
     met = sum(bool(c.met) for c in checks)
     info = describe(checks[0].column)
     names = [i.name for c in checks if (i := describe(c.column))]
@@ -242,7 +247,7 @@ def _group(checks: Sequence[CriterionCheck]) -> RuleGroup:
     cut_off = format_value(checks[0].cut_off, info.unit if info else "")
     needed = checks[0].at_least
     line = RuleCriterion(
-        text=f"{stem} {OPERATORS[checks[0].op]} {cut_off} in at least {needed} of {len(checks)} segments",
+        text=f"{stem}: {OPERATORS[checks[0].op]} {cut_off} in at least {needed} of {len(checks)} segments",
         column=checks[0].column,
         value=met,
         unit="segments",
@@ -251,8 +256,9 @@ def _group(checks: Sequence[CriterionCheck]) -> RuleGroup:
     return RuleGroup(at_least=1, criteria=[line])
 
 
-def _criterion(check: CriterionCheck) -> RuleCriterion:
+def _criterion(check: CriterionCheck, *, by_sex: bool) -> RuleCriterion:
     info = describe(check.column)
     name, unit = (info.name, info.unit) if info else (check.column, "")
-    text = f"{name} {OPERATORS[check.op]} {format_value(check.cut_off, unit)}"
+    sexed = f" ({_SEX_WORDS[check.sex]})" if by_sex else ""
+    text = f"{name}: {OPERATORS[check.op]} {format_value(check.cut_off, unit)}{sexed}"
     return RuleCriterion(text=text, column=check.column, value=check.value, unit=unit, holds=check.met)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -63,6 +63,7 @@ def make_images(case: Case, heart: HeartMeasures, *, sequence: str) -> Images:
     -------
     Images
     """
+    box = _heart_box([case.masks[sequence, phase] for phase in heart.segments])
     slices = []
     for phase, segments in heart.segments.items():
         image, mask = case.images[sequence, phase], case.masks[sequence, phase]
@@ -71,7 +72,7 @@ def make_images(case: Case, heart: HeartMeasures, *, sequence: str) -> Images:
         for level, numbers in LEVELS.items():
             k = _middle_slice(segments.array, numbers)
             if k is not None:
-                slices.append(_picture(image.array, mask, k, turn, letters, level=level, phase=phase))
+                slices.append(_picture(image.array, mask, k, turn, letters, box=box, level=level, phase=phase))
     note = None if heart.proof.proven else heart.proof.reason
     return Images(slices=slices, note=note)
 
@@ -117,14 +118,15 @@ def _picture(
     turn: Turn,
     letters: Letters | None,
     *,
+    box: tuple[slice, slice],
     level: Level,
     phase: str,
 ) -> SlicePicture:
-    box = _heart_box(mask)
     plane = turn.apply(np.asarray(array[..., k], dtype=float)[box])
     labels = turn.apply(np.asarray(mask.array[..., k])[box])
-    low, high = np.percentile(plane, WINDOW_PERCENTILES)
-    grey = np.clip((plane - low) / max(high - low, np.finfo(float).tiny), 0, 1)
+    finite = np.isfinite(plane)
+    low, high = np.percentile(plane[finite], WINDOW_PERCENTILES)
+    grey = np.clip((np.where(finite, plane, low) - low) / max(high - low, np.finfo(float).tiny), 0, 1)
     dx, dy, _ = mask.spacing_mm
     return SlicePicture(
         level=level,
@@ -139,8 +141,14 @@ def _picture(
     )
 
 
-def _heart_box(mask: LabelMap) -> tuple[slice, slice]:
-    heart = np.asarray(np.isin(mask.array, list(mask.labels.values())).any(axis=2))
+def _heart_box(masks: Sequence[LabelMap]) -> tuple[slice, slice]:
+    """Return one field of view for all phases."""
+    mask = masks[0]
+    shape = np.max([m.array.shape[:2] for m in masks], axis=0)
+    heart = np.zeros(tuple(shape), dtype=bool)
+    for m in masks:
+        found = np.isin(m.array, list(m.labels.values())).any(axis=2)
+        heart[: found.shape[0], : found.shape[1]] |= found
     out = []
     for axis in (0, 1):
         where = np.flatnonzero(heart.any(axis=1 - axis))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from radiocard.cohort.row import CaseResult
 from radiocard.cohort.run import run_cohort
-from radiocard.errors import Issue, ModelError, UsageError
+from radiocard.errors import CODES, Issue, ModelError, UsageError
 from radiocard.io.cohort import Cohort
 from radiocard.io.delimited import format_delimited, neutralise
 from radiocard.io.store import write_issues, write_json, write_text
@@ -20,8 +20,8 @@ from radiocard.specs import FeatureSpec, parse_as
 from radiocard.study.extract import as_cohort
 
 SCHEMA = "radiocard/predictions/1"
-OUT_OF_FOLD = "OUT_OF_FOLD"
-SIMULATED_MODEL = "SIMULATED_MODEL"
+OUT_OF_FOLD = "W_OUT_OF_FOLD"
+SIMULATED_MODEL = "W_SIMULATED_MODEL"
 OVERRIDE = "A model trained on simulated patients was made to answer for a real one. This answer is not reliable."
 Progress = Callable[[CaseResult], None]
 
@@ -37,8 +37,8 @@ class PredictionRow:
     probabilities : mapping of str to float
         By class.
     flags : tuple of str
-        Warning codes; ``OUT_OF_FOLD`` where the patient was in training and the answer is
-        by models that did not see it; ``SIMULATED_MODEL`` where the override was used.
+        Warning codes; ``W_OUT_OF_FOLD`` where the patient was in training and the answer is
+        by models that did not see it; ``W_SIMULATED_MODEL`` where the override was used.
     """
 
     patient_id: str
@@ -157,23 +157,35 @@ def predict(
     return predict_table(model, table, issues, allow_simulated_model=allow_simulated_model)
 
 
+def known_identifier(model: ModelBundle, patient: str, digest: str) -> list[Issue]:
+    """Return a warning where a training patient had this identifier, but not these images."""
+    held = model.out_of_fold_of(patient, digest)
+    if held is not None or not (model.knows_identifier(patient) or model.holds_patient(patient, digest)):
+        return []
+    message = "A training patient has this identifier, or shares an image; the answer is by a model that saw it."
+    hint = "Check whether this is the same person: then the answer is not independent of the training."
+    return [Issue("W_KNOWN_IDENTIFIER", message, patient, hint=hint)]
+
+
 def predict_table(
     model: ModelBundle, table: pd.DataFrame, issues: Sequence[Issue], *, allow_simulated_model: bool = False
 ) -> Predictions:
     """Predict the rows of a table; training patients get their out-of-fold probabilities."""
     digests = [str(digest) for digest in table["image_sha256"]]
-    told = model.predict(table, image_digests=digests)
-    rows = []
+    told = model.predict(table[list(model.columns)], image_digests=digests)
+    rows, issues = [], list(issues)
     for i, patient in enumerate(map(str, table.index)):
         p = told.probabilities.iloc[i].to_numpy(dtype=float)
-        flags = [*str(table["flags"].iloc[i]).split(), *(issue.code for issue in told.flags[i])]
-        held_out = model.out_of_fold_of(patient, digests[i]) if told.in_training[i] else None
+        found = [*told.flags[i], *known_identifier(model, patient, digests[i])]
+        held_out = model.out_of_fold_of(patient, digests[i])
         if held_out is not None:
             p = held_out.probabilities
-            flags.append(OUT_OF_FOLD)
+            found.append(Issue(OUT_OF_FOLD, CODES[OUT_OF_FOLD][1], patient))
         simulated = bool(table["simulated"].iloc[i])
         if refuse_simulated(model, simulated_case=simulated, allowed=allow_simulated_model):
-            flags.append(SIMULATED_MODEL)
+            found.append(Issue(SIMULATED_MODEL, OVERRIDE, patient))
+        flags = [*str(table["flags"].iloc[i]).split(), *(issue.code for issue in found)]
+        issues += found
         by_class = {label: float(value) for label, value in zip(model.classes, p, strict=True)}
         rows.append(PredictionRow(patient, model.classes[int(p.argmax())], by_class, tuple(dict.fromkeys(flags))))
     return Predictions(model.feature_spec_hash, model.model_id, model.classes, tuple(rows), tuple(issues))

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from radiocard.checks.cohort import image_groups
-from radiocard.cohort.table import specification
+from radiocard.checks.cohort import identical_images, image_groups
+from radiocard.cohort.row import COVARIATES, PROVENANCE
+from radiocard.cohort.table import feature_columns, specification
 from radiocard.errors import CohortError
 from radiocard.evaluation.evidence import Evidence, score_nested
 from radiocard.evaluation.intervals import Estimate
@@ -61,17 +62,28 @@ def learning_data(table: pd.DataFrame, *, target: str, columns: Sequence[str]) -
     if target not in table:
         msg = f"The table has no column {target!r}."
         raise CohortError(msg, code="E_COLUMNS", field=target, hint="Name the column that holds the diagnosis.")
+    absent = [c for c in (*COVARIATES[1:], *PROVENANCE, *columns) if c not in table]
+    if absent:
+        msg = f"The table lacks {len(absent)} columns: {', '.join(absent[:12])}."
+        raise CohortError(msg, code="E_COLUMNS", hint="Use a table written by 'radiocard extract' as it is.")
     rows = table[table[target].notna()]
     if rows.empty:
         msg = f"No patient has a value in {target!r}."
         raise CohortError(msg, code="E_COLUMNS", field=target)
-    groups = image_groups(dict(rows["image_sha256"]))
+    digests = dict(rows["image_sha256"])
+    identical_images(digests, labels=dict(rows[target]))
+    groups = image_groups(digests)
     return LearningData(
         table=rows,
         X=rows[list(columns)].astype(float),
-        y=rows[target].astype(str).to_numpy(dtype=str),
+        y=np.array([_label(value) for value in rows[target]]),
         groups=np.array([groups[patient] for patient in rows.index]),
     )
+
+
+def _label(value: object) -> str:
+    """Write a class label; a whole number read as 1.0 stays 1."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def read_plan(plan: str | EvaluationPlan) -> EvaluationPlan:
@@ -168,12 +180,11 @@ def train_with_evidence(
 ) -> tuple[ModelBundle, NestedResult, Evidence]:
     """Train like :func:`train`, and return the cross-validation as well."""
     made = specification(table)
-    data = learning_data(table, target=target, columns=pool_columns(pool, map(str, table.columns)))
+    data = learning_data(table, target=target, columns=pool_columns(pool, feature_columns(table)))
     result, evidence = cross_validate(data, recipes, plan, jobs=jobs, progress=progress)
     seed = plan.random_state
-    fitted = [
-        fit_best(r, data.X, data.y, data.groups, inner_folds=plan.inner_folds, random_state=seed) for r in recipes
-    ]
+    usable = [r for r in recipes if r.estimator != "majority"]
+    fitted = [fit_best(r, data.X, data.y, data.groups, inner_folds=plan.inner_folds, random_state=seed) for r in usable]
     names = [SELECTED, *(model.name for model in fitted)]
     bundle = make_bundle(
         fitted,

@@ -1,6 +1,9 @@
 import os
 import shutil
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -8,10 +11,11 @@ import pytest
 
 import radiocard
 from radiocard.cohort import row as row_module
+from radiocard.cohort import run as run_module
 from radiocard.cohort.row import case_row
 from radiocard.cohort.run import run_cohort
-from radiocard.errors import CohortError, SpecError
-from radiocard.io.cohort import read_cohort
+from radiocard.errors import CohortError, ReadError, SpecError, UsageError
+from radiocard.io.cohort import CaseRef, read_cohort
 from radiocard.specs import FeatureSpec, parse_as, read_spec
 
 SPEC = read_spec("cine_sax")
@@ -72,6 +76,7 @@ class KillerRef:
     """A case whose worker dies, as under the system's memory killer."""
 
     patient_id = "killer"
+    clinical: ClassVar = {}
 
     def load(self):
         os._exit(9)
@@ -83,6 +88,90 @@ def test_a_killed_worker_loses_its_own_case_only(simulated_folder):
     table, issues = run_cohort(cohort, SPEC, jobs=2, texture=False)
     assert list(table.index) == [ref.patient_id for ref in cohort.cases[1:]]
     assert [(i.code, i.case) for i in issues if i.severity == "refuse"] == [("E_CRASHED", "killer")]
+
+
+@dataclass(frozen=True)
+class FirstTimeRef:
+    """A case that at its first time waits for the other one, then ends its worker or hangs."""
+
+    ref: CaseRef
+    folder: Path
+    killer: bool
+
+    @property
+    def patient_id(self):
+        return self.ref.patient_id
+
+    @property
+    def clinical(self):
+        return self.ref.clinical
+
+    def load(self):
+        mine = self.folder / self.patient_id
+        if not mine.exists():
+            mine.touch()
+            while len(list(self.folder.iterdir())) < 2:
+                time.sleep(0.01)
+            if self.killer:
+                os._exit(9)
+            time.sleep(60)
+        return self.ref.load()
+
+
+def test_after_a_break_the_cases_left_are_tried_again_together(simulated_folder, tmp_path, monkeypatch):
+    sizes = []
+
+    class Recorded(run_module.ProcessPoolExecutor):
+        def __init__(self, size, **settings):
+            sizes.append(size)
+            super().__init__(size, **settings)
+
+    monkeypatch.setattr(run_module, "ProcessPoolExecutor", Recorded)
+    cohort = first(simulated_folder, 2)
+    cases = tuple(FirstTimeRef(ref, tmp_path, killer=n == 0) for n, ref in enumerate(cohort.cases))
+    table, _ = run_cohort(replace(cohort, cases=cases), SPEC, jobs=2, texture=False)
+    assert list(table.index) == [ref.patient_id for ref in cohort.cases]
+    assert sizes == [2, 2]
+
+
+@dataclass(frozen=True)
+class MarkingRef:
+    """A case that leaves a mark and is refused, or raises what concerns every case."""
+
+    patient_id: str
+    folder: Path
+    clinical: ClassVar = {}
+
+    def load(self):
+        if self.patient_id == "0":
+            msg = "The engine cannot honour this."
+            raise SpecError(msg)
+        (self.folder / self.patient_id).touch()
+        time.sleep(0.1)
+        msg = "Nothing here."
+        raise ReadError(msg)
+
+
+def test_an_error_that_concerns_every_case_ends_the_run_without_the_cases_not_begun(simulated_folder, tmp_path):
+    cohort = replace(first(simulated_folder, 0), cases=tuple(MarkingRef(str(n), tmp_path) for n in range(30)))
+    with pytest.raises(SpecError, match="cannot honour this"):
+        run_cohort(cohort, SPEC, jobs=2)
+    assert len(list(tmp_path.iterdir())) < 15
+
+
+def test_fewer_than_one_worker_is_refused(simulated_folder):
+    with pytest.raises(UsageError, match=r"jobs is 0, expected at least 1\."):
+        run_cohort(first(simulated_folder, 2), SPEC, jobs=0)
+
+
+@pytest.mark.parametrize("name", ["lvef_pct", "flags", "lv_myocardium__cine_ed__original__cm_joint_entr_2d_avg_fbn32"])
+def test_a_clinical_column_named_as_a_column_that_is_computed_aborts(simulated_folder, name):
+    cohort = first(simulated_folder, 2)
+    last = replace(cohort.cases[1], clinical={**cohort.cases[1].clinical, name: 55.0, "troponin": 3.0})
+    with pytest.raises(CohortError, match=f"computes itself: {name}\\.") as caught:
+        run_cohort(replace(cohort, cases=(cohort.cases[0], last)), SPEC, texture=False)
+    assert caught.value.code == "E_COHORT"
+    assert "Rename" in caught.value.issue.hint
 
 
 def test_a_setting_the_engine_cannot_honour_aborts_before_any_case(simulated_folder):

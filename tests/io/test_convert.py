@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from radiocard.errors import UsageError
-from radiocard.image import Image
+from radiocard.errors import GeometryError, UsageError
 from radiocard.io.convert import as_image
 
 
@@ -36,7 +35,27 @@ def test_arrays_need_spacing_and_others_bring_their_own():
         as_image(3, field="mask")
 
 
-def test_a_two_dimensional_simpleitk_image_is_refused():
-    with pytest.raises(ValueError, match="expected 3"):
-        as_image(sitk.Image(4, 4, sitk.sitkInt16))
-    assert isinstance(as_image(sitk.Image(4, 4, 2, sitk.sitkInt16)), Image)
+@pytest.mark.parametrize("order", [(2, 0, 1), (0, 2, 1)])
+def test_a_simpleitk_image_in_another_axis_order_gives_the_same_grid(order):
+    volume = np.random.default_rng(1).integers(0, 500, (5, 6, 4)).astype(np.int16)
+    stored = sitk.GetImageFromArray(volume.T)
+    stored.SetSpacing((1.25, 1.5, 8.0))
+    stored.SetOrigin((3, -40, 12))
+    image = as_image(sitk.PermuteAxes(stored, order))
+    assert image.spacing_mm == (1.25, 1.5, 8.0)
+    assert np.array_equal(image.array, volume)
+    assert np.allclose(image.affine, as_image(stored).affine)
+
+
+@pytest.mark.parametrize(
+    ("size", "pixel", "match"),
+    [
+        ((4, 4), sitk.sitkInt16, "mask has 2 dimensions, expected 3"),
+        ((4, 4, 2, 2), sitk.sitkInt16, "mask has 4 dimensions, expected 3"),
+        ((4, 4, 2), sitk.sitkVectorUInt8, "mask has 3 components per voxel, expected 1"),
+    ],
+)
+def test_a_simpleitk_image_that_is_not_one_volume_is_refused(size, pixel, match):
+    with pytest.raises(GeometryError, match=match) as caught:
+        as_image(sitk.Image(size, pixel, 3 if pixel == sitk.sitkVectorUInt8 else 0), field="mask")
+    assert caught.value.code == "E_NDIM"

@@ -65,7 +65,7 @@ def bundle_of(X, y, groups, models):
         evaluation={"accuracy": 0.9, "undefined": float("nan")},
         simulated=True,
         seed=7,
-        image_digests=[f"digest-{i}" for i in groups],
+        image_digests=[f"digest_{i}" for i in groups],
     )
 
 

@@ -13,15 +13,24 @@ def test_the_lowest_inner_log_loss_answers(bundle):
 
 def test_training_patients_are_known_by_identifier_and_by_image(bundle):
     assert bundle.holds_patient("patient003")
-    assert bundle.holds_patient("someone_else", "digest-patient003")
+    assert bundle.holds_patient("someone_else", "digest_patient003")
     assert not bundle.holds_patient("someone_else", "other")
     assert not bundle.holds_patient("someone_else")
-    assert bundle.position("x", "digest-patient004") == 4
+    assert bundle.position("x", "digest_patient004") == 4
+    assert not bundle.holds_patient("patient003", "other")
+    assert bundle.knows_identifier("patient003")
+    assert not bundle.knows_identifier("someone_else")
+
+
+def test_one_image_in_common_is_enough_to_be_known_but_not_to_be_the_same(bundle):
+    assert bundle.position("x", "digest_patient004-another") == 4
+    assert bundle.out_of_fold_of("x", "digest_patient004-another") is None
 
 
 def test_no_raw_identifier_or_digest_is_kept(bundle):
     assert bundle.patient_hashes[0] == hash_patient("patient000")
-    assert bundle.image_hashes[0] == hash_image("digest-patient000")
+    assert bundle.image_hashes[0] == hash_image("digest_patient000")
+    assert hash_image("a-b") == f"{hash_image('a')}-{hash_image('b')}"
     assert hash_image(None) == hash_image("") == ""
 
 
@@ -48,11 +57,11 @@ def test_prediction(bundle, planted):
     X.index = [f"new{i}" for i in range(len(X))]
     X.iloc[0, list(X.columns).index("signal_a")] = np.nan
     X.iloc[0, list(X.columns).index("signal_a_again")] = np.nan
-    out = bundle.predict(X.iloc[:3], image_digests=["a", None, "digest-patient002"], name="logistic")
+    out = bundle.predict(X.iloc[:3], image_digests=["a", None, "digest_patient002"], name="logistic")
     assert list(out.probabilities.columns) == ["DCM", "HCM", "NOR"]
     assert out.answers[1:] == ("DCM", "DCM")
     assert [i.code for i in out.issues] == ["W_EXTRA_COLUMNS"]
-    assert [[i.code for i in f] for f in out.flags] == [["W_FEATURE_UNDEFINED"], [], []]
+    assert [[i.code for i in f] for f in out.flags] == [["W_MODEL_INPUT"], [], []]
     assert out.flags[0][0].case == "new0"
     assert out.in_training == (False, False, True)
 

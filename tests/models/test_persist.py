@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pytest
 
-from radiocard.errors import ModelError, OutputError, RadiocardError
+from radiocard.errors import ModelError, OutputError, RadiocardError, UsageError
 from radiocard.models import persist
 from radiocard.models.encoding import document_bytes, document_id, model_document
 from radiocard.models.persist import load_model, model_bytes, read_model, save_model
@@ -144,7 +144,7 @@ def test_junk_is_refused(junk):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(ModelError, match="cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"There is no model file 'none\.model'"):
         load_model(tmp_path / "none.model")
 
 

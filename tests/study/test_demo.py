@@ -39,7 +39,8 @@ def test_permuted_diagnoses_give_chance(monkeypatch, tmp_path):
 def test_the_demo_does_not_delete_what_it_did_not_make(tmp_path):
     (tmp_path / "cohort").mkdir()
     (tmp_path / "cohort" / "precious.txt").write_text("x")
-    with pytest.raises(UsageError, match="holds something else than an earlier demo"):
+    (tmp_path / "cohort" / "manifest.csv").write_text("patient_id\n")
+    with pytest.raises(UsageError, match="was not made by a demo"):
         demo(tmp_path)
     assert (tmp_path / "cohort" / "precious.txt").read_text() == "x"
 

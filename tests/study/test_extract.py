@@ -4,6 +4,7 @@ import SimpleITK as sitk
 
 import radiocard
 from radiocard.errors import GeometryError, MaskError
+from radiocard.image import Image
 from radiocard.io.cohort import read_cohort
 
 
@@ -35,8 +36,21 @@ def test_bad_pairs_are_refused_with_the_values_compared():
     image, mask = box()
     with pytest.raises(MaskError, match="Label 7 is not present in the mask; labels found: 0, 2"):
         radiocard.extract_features(image, mask, label=7, spacing_mm=(1, 1, 8))
-    with pytest.raises(GeometryError, match=r"shapes \(12, 12, 3\) and \(12, 12, 4\)"):
+    with pytest.raises(GeometryError, match=r"image 12 x 12 x 4 voxels .*; mask 12 x 12 x 3 voxels"):
         radiocard.extract_features(image, mask[..., :3], label=2, spacing_mm=(1, 1, 8))
+
+
+def test_the_grids_may_differ_by_the_tolerance_of_the_specification_and_no_more():
+    image, mask = box()
+    spec = radiocard.read_spec("cine_sax")  # 0.001 voxel
+    affine = np.diag([1.5, 1.25, 8.0, 1.0])
+    grid, near, far = Image(image, affine), affine.copy(), affine.copy()
+    near[:2, 3], far[0, 0] = 0.0005 * 1.5, 1.5 * (1 + 0.002 / 11)  # at the last of 12 voxels, off by 0.002
+    radiocard.extract_features(grid, Image(mask, near), spec=spec, label=2)
+    with pytest.raises(GeometryError, match=r"0\.002 voxels apart, expected at most 0\.001: image 12 x .*; mask 12 x "):
+        radiocard.extract_features(grid, Image(mask, far), spec=spec, label=2)
+    loose = spec.model_copy(update={"checks": spec.checks.model_copy(update={"grid_tolerance_voxel": 0.01})})
+    radiocard.extract_features(grid, Image(mask, far), spec=loose, label=2)
 
 
 def test_validate_counts_and_says_the_layout(simulated_folder):

@@ -8,7 +8,7 @@ import pytest
 import radiocard
 from radiocard.errors import CohortError, LeakError, ModelError, SpecError, UsageError
 from radiocard.study.evaluate import EXTERNAL, NESTED, write_evaluation
-from radiocard.study.predict import OUT_OF_FOLD, SIMULATED_MODEL, write_predictions
+from radiocard.study.predict import OUT_OF_FOLD, SIMULATED_MODEL, predict_table, write_predictions
 from radiocard.study.train import summarise
 
 
@@ -132,3 +132,62 @@ def test_a_model_of_simulated_patients_refuses_real_ones(model, newcomer, tmp_pa
     page = radiocard.report_patient(model, manifest, forced.rows[0].patient_id, allow_simulated_model=True)
     assert page.override.startswith("A model trained on simulated patients")
     assert page.answer.light.level == "not reliable"
+
+
+def with_column(table, column, values):
+    changed = table.assign(**{column: values})
+    changed.attrs = table.attrs
+    return changed
+
+
+def test_the_same_identifier_with_other_images_is_not_the_same_patient(model, table, newcomer):
+    other = radiocard.extract(newcomer).rename(index={"new-1": table.index[0]})
+    row = predict_table(model, other, []).rows[0]
+    frozen = model.predict(other[list(model.columns)]).probabilities.iloc[0]
+    assert row.probabilities == pytest.approx(frozen.to_dict())
+    assert OUT_OF_FOLD not in row.flags
+    assert "W_KNOWN_IDENTIFIER" in row.flags
+    other.attrs = table.attrs
+    with pytest.raises(LeakError, match="1 of 1 patients of the table were used in training.*0 of them with the same"):
+        radiocard.evaluate(model, other)
+
+
+def test_an_image_in_common_with_a_training_patient_is_a_leak(model, table):
+    ed = table["image_sha256"].iloc[0].split("-")[0]
+    assert model.holds_patient("stranger", f"{ed}-new")
+    both = with_column(table, "image_sha256", [f"{ed}-new", *(f"y{i}-x{i}" for i in range(len(table) - 1))])
+    both.index = [f"s{i}" for i in range(len(both))]
+    with pytest.raises(LeakError, match="1 of 30 patients"):
+        radiocard.evaluate(model, both)
+
+
+def test_patients_without_a_diagnosis_are_left_out_of_training_and_evaluation(table, small_plan):
+    some = with_column(table, "diagnosis", [None, *table["diagnosis"].iloc[1:]])
+    trained = radiocard.train(some, models=["logistic"], plan=small_plan)
+    assert len(trained.labels) == 29
+    assert radiocard.evaluate(trained, some).kind == NESTED
+
+
+def test_columns_of_the_user_are_never_learned_from(table, small_plan):
+    leaky = with_column(table, "lv_known", (table["diagnosis"] == "DCM").astype(float))
+    trained = radiocard.train(leaky, models=["logistic"], pool="all", plan=small_plan)
+    assert "lv_known" not in trained.columns
+    assert "diagnosis" not in trained.columns
+
+
+def test_a_table_without_its_own_columns_is_not_a_crash(table, small_plan):
+    short = table.drop(columns=["sex", "image_sha256"])
+    short.attrs = table.attrs
+    with pytest.raises(CohortError, match="The table lacks 2 columns: sex, image_sha256"):
+        radiocard.train(short, plan=small_plan)
+
+
+def test_whole_number_labels_stay_as_written(table, small_plan):
+    events = with_column(table, "event", [float(i % 2) for i in range(len(table))])
+    assert radiocard.train(events, target="event", models=["logistic"], plan=small_plan).classes == ("0", "1")
+
+
+def test_the_majority_class_is_a_baseline_never_the_answer(table, small_plan):
+    trained = radiocard.train(table, models=["majority", "logistic"], plan=small_plan)
+    assert trained.answers == "logistic"
+    assert [m.name for m in trained.models] == ["logistic"]

@@ -1,13 +1,11 @@
 import json
 
-import numpy as np
 import pytest
 
 import radiocard
 from radiocard.errors import UsageError
 from radiocard.report.schema import PatientReport
 from radiocard.study.patient import write_report
-from radiocard.study.pictures import Turn, edge_letters, reading_turn
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +74,3 @@ def test_explain_gives_the_same_answer_as_the_report(page, model, newcomer):
 def test_no_diagnosis_of_the_case_is_on_its_page(page):
     text = json.dumps(page.model_dump(mode="json", by_alias=True)["demographics"])
     assert "DCM" not in text
-
-
-@pytest.mark.parametrize("storage", range(8))
-def test_display_puts_left_to_the_right_and_anterior_up(storage):
-    axes = np.diag([-1.4, -1.4, 8.0])  # i to the patient's left, j to posterior
-    i, j = (1, 0) if storage & 1 else (0, 1)
-    matrix = axes[:, [i, j, 2]] * [-1 if storage & 2 else 1, -1 if storage & 4 else 1, 1]
-    affine = np.eye(4)
-    affine[:3, :3] = matrix
-    letters = edge_letters(affine, reading_turn(affine))
-    assert (letters.left, letters.right, letters.top, letters.bottom) == ("R", "L", "A", "P")
-
-
-def test_turn_moves_pixels_as_it_says():
-    plane = np.arange(6).reshape(2, 3)
-    assert Turn(False, False, False).apply(plane).tolist() == plane.T.tolist()
-    assert Turn(True, True, True).apply(plane).tolist() == plane[::-1, ::-1].tolist()
