@@ -184,7 +184,7 @@ def answer_sentence(probabilities: Sequence[float], classes: Sequence[str]) -> s
     order = np.argsort(-p, kind="stable")
     first = int(order[0])
     known = _NUMBERS[len(classes)] if len(classes) < len(_NUMBERS) else str(len(classes))
-    start = "Pattern most like" if p[first] >= SURE_ENOUGH else "No class reaches 50 %; pattern most like"
+    start = "Pattern most like" if round(p[first], 2) >= SURE_ENOUGH else "No class reaches 50 %; pattern most like"
     text = (
         f"{start} {class_name(classes[first])}: {format_percent(p[first])} among the {known} classes this model knows, "
         "at the training class mix"
