@@ -75,9 +75,16 @@ def test_nothing_usable_gives_exit_4(simulated_folder, tmp_path):
     shutil.copytree(simulated_folder.parent, tmp_path / "c")
     for image in (tmp_path / "c" / "images").glob("*"):
         image.write_bytes(b"x")
-    told = run("validate", tmp_path / "c" / simulated_folder.name)
+    cohort = tmp_path / "c" / simulated_folder.name
+    told = run("validate", cohort)
+    assert told.returncode == 4
+    assert "0 of 30 cases are usable, 30 refused." in told.stdout
+    assert "E_TRUNCATED" in told.stdout
+    told = run("extract", cohort, "-o", tmp_path / "t.csv")
     assert told.returncode == 4
     assert "E_NOTHING_USABLE" in told.stderr
+    assert "E_TRUNCATED" in (tmp_path / "t.issues.jsonl").read_text()
+    assert not (tmp_path / "t.csv").exists()
 
 
 def test_usage_errors_give_exit_2_with_a_hint(simulated_folder, tmp_path):
@@ -100,9 +107,40 @@ def test_a_pickle_is_not_a_model(workplace, newcomer, tmp_path):
     assert "E_MODEL_UNSAFE" in told.stderr
 
 
+def test_a_bad_output_name_is_found_before_any_work(workplace, simulated_folder, newcomer):
+    for args in (
+        ("extract", simulated_folder, "-o", "t.xlsx"),
+        ("predict", workplace / "heart.model", newcomer, "-o", "p.txt"),
+        ("report", workplace / "heart.model", newcomer, "--patient", "new-1", "-o", "r.doc"),
+    ):
+        told = run(*args)
+        assert told.returncode == 2
+        assert "does not end in" in told.stderr
+        assert "Extracting" not in told.stderr
+
+
+def test_no_output_carries_the_path_it_was_made_from(workplace, newcomer, tmp_path):
+    folder = tmp_path / "Smith_John"
+    shutil.copytree(newcomer.parent, folder)
+    shutil.copy(workplace / "heart.model", folder / "Smith_John.model")
+    told = run(
+        "report", folder / "Smith_John.model", folder / newcomer.name, "--patient", "new-1", "-o", folder / "r.html"
+    )
+    assert told.returncode == 0, told.stderr
+    assert "Input checks: " in told.stdout
+    for name in ("r.html", "r.json"):
+        assert b"Smith" not in (folder / name).read_bytes()
+
+
+def test_the_installed_script_turns_errors_into_messages(tmp_path):
+    from importlib.metadata import entry_points
+
+    (script,) = [e for e in entry_points(group="console_scripts") if e.name == "radiocard"]
+    assert script.value == "radiocard.cli:main"
+    assert callable(script.load())
+
+
 def test_output_that_cannot_be_written_gives_exit_5(workplace):
-    told = run("info", "/proc/1/mem")
-    assert told.returncode in {2, 4, 5}
     told = run("train", workplace / "table.parquet", "-o", "/proc/nope/heart.model", "--models", "logistic")
     assert told.returncode == 5
     assert "Traceback" not in told.stderr
