@@ -46,6 +46,8 @@ class CriterionCheck:
         The patient's value; None where it is undefined.
     met : bool or None
         None where the value is undefined.
+    sex_specific : bool
+        Whether the cut-off depends on sex.
     """
 
     label: str
@@ -57,6 +59,7 @@ class CriterionCheck:
     cut_off: float
     value: float | None
     met: bool | None
+    sex_specific: bool
 
 
 @dataclass(frozen=True)
@@ -286,4 +289,5 @@ def _check(
         cut_off=cut_off,
         value=value,
         met=None if value is None else bool(_OPERATORS[criterion.op](value, cut_off)),
+        sex_specific=isinstance(criterion.value, Mapping),
     )

@@ -229,17 +229,22 @@ def _reading(label: str, checks: Sequence[CriterionCheck], unmet: float) -> Rule
         if check.label == label:
             groups[check.group].append(check)
     return RuleReading(
-        label=label, name=class_name(label), holds=unmet == 0, groups=[_group(g) for g in groups.values()]
+        label=label,
+        name=class_name(label),
+        holds=unmet == 0,
+        groups=[_group(part) for group in groups.values() for part in _by_sex(group)],
     )
+
+
+def _by_sex(checks: list[CriterionCheck]) -> list[list[CriterionCheck]]:
+    """Part the two cut-offs of one criterion, which stand side by side where the sex is unknown."""
+    return [[c] for c in checks] if len({c.column for c in checks}) == 1 else [checks]
 
 
 def _group(checks: Sequence[CriterionCheck]) -> RuleGroup:
     """Show a few criteria one by one, and a comparison of all segments as one line."""
-    columns = [c.column for c in checks]
     if len(checks) <= MOST_CRITERIA:
-        return RuleGroup(
-            at_least=checks[0].at_least, criteria=[_criterion(c, by_sex=columns.count(c.column) > 1) for c in checks]
-        )
+        return RuleGroup(at_least=checks[0].at_least, criteria=[_criterion(c) for c in checks])
     met = sum(bool(c.met) for c in checks)
     info = describe(checks[0].column)
     names = [i.name for c in checks if (i := describe(c.column))]
@@ -256,9 +261,9 @@ def _group(checks: Sequence[CriterionCheck]) -> RuleGroup:
     return RuleGroup(at_least=1, criteria=[line])
 
 
-def _criterion(check: CriterionCheck, *, by_sex: bool) -> RuleCriterion:
+def _criterion(check: CriterionCheck) -> RuleCriterion:
     info = describe(check.column)
     name, unit = (info.name, info.unit) if info else (check.column, "")
-    sexed = f" ({_SEX_WORDS[check.sex]})" if by_sex else ""
+    sexed = f" ({_SEX_WORDS[check.sex]})" if check.sex_specific else ""
     text = f"{name}: {OPERATORS[check.op]} {format_value(check.cut_off, unit)}{sexed}"
     return RuleCriterion(text=text, column=check.column, value=check.value, unit=unit, holds=check.met)
