@@ -131,7 +131,8 @@ def test_after_a_break_the_cases_left_are_tried_again_together(simulated_folder,
     cases = tuple(FirstTimeRef(ref, tmp_path, killer=n == 0) for n, ref in enumerate(cohort.cases))
     table, _ = run_cohort(replace(cohort, cases=cases), SPEC, jobs=2, texture=False)
     assert list(table.index) == [ref.patient_id for ref in cohort.cases]
-    assert sizes == [2, 2]
+    assert sizes[0] == 2
+    assert len(sizes) == 2  # one pool for what is left, whether or not the other case was done before the kill
 
 
 @dataclass(frozen=True)
