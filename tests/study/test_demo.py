@@ -32,7 +32,7 @@ def test_permuted_diagnoses_give_chance(monkeypatch, tmp_path):
     model = radiocard.load_model(tmp_path / "d" / "heart.model")
     for name in ("selected", "rf", "logistic"):
         accuracy = model.evaluation["scores"][name]["metrics"]["accuracy"]
-        assert accuracy["low"] <= 0.2 <= accuracy["high"] + 0.05, name
+        assert accuracy["low"] <= 0.2 <= accuracy["high"], name
     assert any("should be chance" in line for line in found.lines)
 
 
