@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from radiocard.specs import FeatureSpec, ModelRecipe, read_recipe, read_spec
     from radiocard.study.demo import demo
     from radiocard.study.evaluate import evaluate
-    from radiocard.study.extract import extract, extract_features, validate
+    from radiocard.study.extract import extract, extract_features, feature_maps, validate
     from radiocard.study.patient import explain_patient, report_patient, write_report
     from radiocard.study.predict import predict
     from radiocard.study.train import train
@@ -54,6 +54,7 @@ _HOME = {
     "explain_patient": "study.patient",
     "extract": "study.extract",
     "extract_features": "study.extract",
+    "feature_maps": "study.extract",
     "load_model": "models.persist",
     "predict": "study.predict",
     "read_cohort": "io.cohort",
@@ -90,6 +91,7 @@ __all__ = [
     "explain_patient",
     "extract",
     "extract_features",
+    "feature_maps",
     "load_model",
     "predict",
     "read_cohort",

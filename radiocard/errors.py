@@ -61,6 +61,7 @@ CODES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "W_KNOWN_IDENTIFIER": ("warn", "The identifier was also used in training, with other images."),
         "W_FEATURE_UNDEFINED": ("warn", "Some features of a region are undefined."),
         "W_EXTRA_COLUMNS": ("warn", "The table has columns that the model does not use."),
+        "W_THICK_SLICES": ("warn", "Texture in space was asked for on thick slices."),
         "W_SLICES": ("warn", "The stack of slices has a gap or too few slices."),
     }
 )

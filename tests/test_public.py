@@ -5,7 +5,7 @@ import radiocard
 
 
 def test_public_names_are_these_and_resolve():
-    assert len(radiocard.__all__) == 33
+    assert len(radiocard.__all__) == 34
     assert all(getattr(radiocard, name) is not None for name in radiocard.__all__)
     assert set(radiocard.__all__) <= set(dir(radiocard))
     assert radiocard.__version__.count(".") == 2

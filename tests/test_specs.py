@@ -72,10 +72,10 @@ def test_hash_follows_values_not_names():
 
 
 def test_every_shipped_file_reads():
-    from radiocard.specs import _SCHEMAS
+    from radiocard.specs import SCHEMAS
 
     for folder in ("feature_specs", "models"):
-        by_kind = {kind: shipped_names(folder, kind) for kind in _SCHEMAS.values()}
+        by_kind = {kind: shipped_names(folder, kind) for kind in SCHEMAS.values()}
         assert sorted(n for names in by_kind.values() for n in names) == shipped_names(folder)
         for kind, names in by_kind.items():
             assert all(read_as(kind, name, folder).schema_ for name in names)

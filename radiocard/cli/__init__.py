@@ -7,7 +7,7 @@ import traceback
 
 import typer
 
-from radiocard.cli import cohorts, models, reports
+from radiocard.cli import cohorts, engine, models, reports
 from radiocard.cli.console import BUG, INTERRUPTED, exit_code, note
 
 EPILOG = (
@@ -45,6 +45,9 @@ for command in (
     models.predict,
     reports.explain,
     reports.report,
+    engine.features,
+    engine.ibsi_check,
+    engine.warm,
     cohorts.info,
 ):
     app.command()(command)

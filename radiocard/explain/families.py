@@ -15,8 +15,10 @@ OTHER = "other"
 TEXTURE_FAMILIES: Mapping[str, str] = MappingProxyType(
     {
         "intensity": "Signal intensity",
+        "local_intensity": "Signal intensity",
         "histogram": "Signal intensity histogram",
-        "glcm": "Texture",
+        "ivh": "Signal intensity histogram",
+        **dict.fromkeys(("glcm", "glrlm", "glszm", "gldzm", "ngtdm", "ngldm"), "Texture"),
         "shape_3d": "Region shape",
         "shape_2d": "Region shape in slices",
     }

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from radiocard.errors import CaseError, GeometryError, Issue, MaskError
+from radiocard.errors import CaseError, GeometryError, Issue
 from radiocard.features import pyradiomics_engine
-from radiocard.features.glcm import glcm_features
-from radiocard.features.histogram import intensity_histogram
-from radiocard.features.intensity import Values, intensity_statistics
-from radiocard.features.region import Region
-from radiocard.features.registry import glcm_tag, texture_column, texture_tags
-from radiocard.features.shape_2d import shape_features_2d
-from radiocard.features.shape_3d import shape_features
-from radiocard.image import Case, Image
-from radiocard.preprocessing.discretise import discretise
-from radiocard.preprocessing.normalise import normalise, require_finite
-from radiocard.specs import FeatureSpec
+from radiocard.features.intensity import Values
+from radiocard.features.native import TEXTURE, native_features
+from radiocard.features.prepare import Prepared, View, prepare_all, views
+from radiocard.features.registry import ORIGINAL, filter_part, full_tags, texture_column, texture_tags, wanted_features
+from radiocard.image import Case, Image, LabelMap
+from radiocard.specs import Discretisation, FeatureSpec
 
 _MANY = 8
+_THICK = 3
 
 
 def extract_region(
@@ -34,7 +30,9 @@ def extract_region(
     Parameters
     ----------
     image : Image
-        Grey values, with the slice axis last.
+        Grey values. Under ``convention: ibsi`` any storage order gives the same values: the
+        slice axis is the thick one, or that nearest to superior. Under ``pyradiomics`` it is
+        the last.
     mask : ndarray of bool, shape of the image
         The region.
     spec : FeatureSpec
@@ -47,7 +45,9 @@ def extract_region(
     -------
     dict of str to float or None
         Tag (``cm_joint_entr_2d_avg_fbn32``) to value, in the order of the registry; the keys
-        depend on the specification only. None where a feature is undefined.
+        depend on the specification only. A tag of a filtered image is preceded by its name
+        (``wavelet_llh__stat_mean``). A PyRadiomics parameter file gives PyRadiomics' names
+        (``original_glcm_Contrast``). None where a feature is undefined.
 
     Raises
     ------
@@ -68,8 +68,13 @@ def extract_region(
         if given.shape != image.array.shape:
             msg = f"The shape of {name} is {given.shape}, expected that of the image, {image.array.shape}."
             raise GeometryError(msg, hint="Check that it was drawn on this series.")
-    values = normalise(image.array, union, settings=spec.normalisation)
-    return _extract(image, values, mask, spec)
+    regions, refused = prepare_all(image, {"": mask}, spec, labelled=union)
+    for error in refused.values():
+        raise error
+    values, refused = _describe(regions, spec)
+    for error in refused.values():
+        raise error
+    return {tag: values[""].get(tag) for tag in _tags(spec)}
 
 
 def extract_case_texture(case: Case, spec: FeatureSpec) -> tuple[Values, list[Issue]]:
@@ -85,7 +90,7 @@ def extract_case_texture(case: Case, spec: FeatureSpec) -> tuple[Values, list[Is
     Returns
     -------
     columns : dict of str to float or None
-        ``<region>__<sequence>_<phase>__original__<tag>`` to value; all columns of the
+        ``<region>__<sequence>_<phase>__<filter>__<tag>`` to value; all columns of the
         specification, None where undefined or where the region was refused.
     issues : list of Issue
         ``W_CONSTANT``, ``W_FEATURE_UNDEFINED``, and what refused a region.
@@ -97,112 +102,121 @@ def extract_case_texture(case: Case, spec: FeatureSpec) -> tuple[Values, list[Is
     MissingExtraError
         If PyRadiomics is asked for and not installed.
     """
-    tags = texture_tags(spec)
+    tags = _tags(spec)
     columns: Values = {}
     issues: list[Issue] = []
     for phase in spec.phases:
         key = (spec.sequence, phase)
-        values: NDArray[np.float64] | None = None
+        found: Mapping[str, Values] = {}
+        if key in case.images and key in case.masks:
+            found, more = _phase(case.images[key], case.masks[key], spec, case.patient_id, f"{key[0]}_{phase}")
+            issues += more
         for region in spec.regions:
-            found: Mapping[str, float | None] = {}
-            if key in case.images and key in case.masks:
-                image, labels = case.images[key], case.masks[key]
-                try:
-                    mask = labels.mask(region)
-                    if values is None:
-                        union = np.isin(labels.array, list(labels.labels.values()))
-                        values = normalise(image.array, union, settings=spec.normalisation)
-                    found = _extract(image, values, mask, spec)
-                    issues += _findings(found, values[mask], case.patient_id, f"{key[0]}_{phase}.{region}")
-                except CaseError as error:
-                    field = f"{key[0]}_{phase}.{region}"
-                    issues.append(Issue(error.code, error.issue.message, case.patient_id, field, error.issue.hint))
-            columns |= {texture_column(region, *key, tag): found.get(tag) for tag in tags}
+            values = found.get(region, {})
+            columns |= {texture_column(region, *key, tag): values.get(tag) for tag in tags}
     return columns, issues
 
 
-def _extract(image: Image, values: NDArray[np.float64], mask: NDArray[np.bool_], spec: FeatureSpec) -> Values:
-    region = _crop(image, values, mask, spec)
-    found = pyradiomics_engine.features(region, spec) if spec.engine == "pyradiomics" else _native(region, spec)
-    return {tag: _finite(found[tag]) for tag in texture_tags(spec)}
+def _phase(
+    image: Image, labels: LabelMap, spec: FeatureSpec, case: str, field: str
+) -> tuple[dict[str, Values], list[Issue]]:
+    masks: dict[str, NDArray[np.bool_]] = {}
+    refused: dict[str, CaseError] = {}
+    for region in spec.regions:
+        try:
+            masks[region] = labels.mask(region)
+        except CaseError as error:
+            refused[region] = error
+    regions: dict[str, Prepared] = {}
+    found: dict[str, Values] = {}
+    try:
+        regions, more = prepare_all(image, masks, spec, labelled=_labelled(labels))
+        refused |= more
+        found, more = _describe(regions, spec)
+        refused |= more
+    except CaseError as error:
+        refused |= dict.fromkeys(masks, error)
+    issues = _thick_slices(image, spec, case, field)
+    for region in spec.regions:
+        where = f"{field}.{region}"
+        if region in refused:
+            why = refused[region]
+            issues.append(Issue(why.code, why.issue.message, case, where, why.issue.hint))
+        elif region in found:
+            inside = regions[region].image.array[regions[region].intensity_mask]
+            issues += _findings(found[region], inside, _tags(spec), case, where)
+    return found, issues
 
 
-def _crop(image: Image, values: NDArray[np.float64], mask: NDArray[np.bool_], spec: FeatureSpec) -> Region:
-    """Check the region and cut image and mask to its bounding box."""
-    mask = np.asarray(mask, dtype=bool)
-    size = int(np.count_nonzero(mask))
-    if size == 0:
-        msg = "The region has no voxel."
-        raise MaskError(msg, hint="Check the label numbers and that the region was drawn.")
-    if spec.roi.keep_largest:
-        mask = _largest_component(mask)
-        size = int(np.count_nonzero(mask))
-    if size < spec.roi.min_voxels:
-        msg = f"The region has {size} voxels, expected at least {spec.roi.min_voxels}."
-        raise MaskError(msg, code="E_ROI_SIZE", hint="Check that the region was drawn in full.")
-    box = tuple(
-        slice(int(hits[0]), int(hits[-1]) + 1)
-        for hits in (np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3))
-    )
-    region = Region(mask[box], np.asarray(image.array[box], dtype=np.float64), values[box], image.spacing_mm)
-    require_finite(region.raw[region.mask], where="the region")
-    return region
+def _thick_slices(image: Image, spec: FeatureSpec, case: str, field: str) -> list[Issue]:
+    """Neighbours across thick slices are not neighbours of the tissue."""
+    spacing = spec.resampling.spacing_mm if spec.resampling is not None else (0.0, 0.0, 0.0)
+    used = [new or old for new, old in zip(spacing, image.spacing_mm, strict=True)]
+    ratio = max(used) / min(used)
+    deep = any(a.startswith("3d") for a in spec.texture.aggregation) and not set(TEXTURE).isdisjoint(spec.families)
+    if ratio <= _THICK or not deep:
+        return []
+    sides = " x ".join(f"{side:.4g}" for side in used)
+    msg = f"3D aggregation was asked for on voxels of {sides} mm, expected a ratio of at most {_THICK}."
+    return [Issue("W_THICK_SLICES", msg, case, field, "Use a 2D or 2.5D aggregation for stacks of thick slices.")]
 
 
-def _largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels that touch by a face, an edge or a corner belong together; the first of equals is kept."""
-    components, n = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    if n <= 1:
-        return mask
-    sizes = np.bincount(components.ravel())
-    sizes[0] = 0
-    return np.asarray(components == np.argmax(sizes))
+def _labelled(labels: LabelMap) -> NDArray[np.bool_]:
+    union = np.zeros_like(labels.array, dtype=bool)
+    for number in labels.labels.values():
+        union |= labels.array == number
+    return union
 
 
-def _native(region: Region, spec: FeatureSpec) -> Values:
-    convention, families = spec.convention, spec.families
-    inside = region.values[region.mask]
-    out: Values = {}
-    if "shape_3d" in families:
-        out |= shape_features(
-            region.mask, region.spacing, raw=region.raw, normalised=region.values, convention=convention
-        )
-    if "shape_2d" in families:
-        out |= shape_features_2d(region.mask, region.spacing)
-    if "intensity" in families:
-        out |= intensity_statistics(inside, convention=convention)
-    if "histogram" not in families and "glcm" not in families:
-        return out
-    grey = discretise(inside, spec.discretisation, convention=convention)
-    if "histogram" in families:
-        found = intensity_histogram(grey, convention=convention)
-        out |= {f"{tag}_{spec.discretisation.tag}": value for tag, value in found.items()}
-    if "glcm" in families:
-        levels = np.zeros(region.mask.shape, dtype=np.int64)
-        levels[region.mask] = grey.levels
-        by_aggregation = glcm_features(
-            levels,
-            n_levels=grey.n_levels,
-            aggregations=spec.glcm.aggregation,
-            distance=spec.glcm.distance,
-            convention=convention,
-        )
-        for aggregation, found in by_aggregation.items():
-            out |= {glcm_tag(tag, aggregation, spec): value for tag, value in found.items()}
-    return out
+def _describe(regions: Mapping[str, Prepared], spec: FeatureSpec) -> tuple[dict[str, Values], dict[str, CaseError]]:
+    """All filtered images of all regions; a region that fails once is refused as a whole."""
+    wanted = frozenset(feature.tag for feature in wanted_features(spec).values())
+    found: dict[str, Values] = {name: {} for name in regions}
+    refused: dict[str, CaseError] = {}
+    for view in views(regions, spec):
+        if view.name in refused:
+            continue
+        try:
+            if spec.engine == "pyradiomics":
+                values = pyradiomics_engine.features(view, spec)
+            else:
+                values = native_features(view, spec, wanted=wanted)
+        except CaseError as error:
+            refused[view.name] = error
+            continue
+        found[view.name] |= {tag: _finite(v) for tag, v in _named(values, view, spec).items()}
+    return {name: values for name, values in found.items() if name not in refused}, refused
 
 
-def _findings(found: Mapping[str, float | None], inside: NDArray[Any], case: str, field: str) -> list[Issue]:
-    missing = [tag for tag, value in found.items() if value is None]
-    issues = []
+def _named(values: Values, view: View, spec: FeatureSpec) -> Values:
+    if spec.pyradiomics is not None:
+        tags = _pyradiomics_tags(spec, view.discretisation)
+        return {f"{view.image_name}_{name}": values[tag] for name, tag in tags if tag in values}
+    if view.image_name == ORIGINAL:
+        return values
+    return {f"{filter_part(view.image_name)}__{tag}": value for tag, value in values.items()}
+
+
+@lru_cache(maxsize=32)
+def _pyradiomics_tags(spec: FeatureSpec, used: Discretisation) -> tuple[tuple[str, str], ...]:
+    return tuple((name, full_tags(feature, spec, used)[0]) for name, feature in wanted_features(spec).items())
+
+
+@lru_cache(maxsize=32)
+def _tags(spec: FeatureSpec) -> tuple[str, ...]:
+    return tuple(texture_tags(spec))
+
+
+def _findings(found: Values, inside: NDArray[Any], tags: Sequence[str], case: str, field: str) -> list[Issue]:
+    missing = [tag for tag in tags if found.get(tag) is None]
     if inside.size and np.ptp(inside) == 0:
         msg = f"All {inside.size} voxels have the same grey value, so texture is undefined there."
-        issues.append(Issue("W_CONSTANT", msg, case, field, "Check that the image was read with its grey values."))
-    elif missing:
+        return [Issue("W_CONSTANT", msg, case, field, "Check that the image was read with its grey values.")]
+    if missing:
         shown = ", ".join(missing[:_MANY]) + (f" and {len(missing) - _MANY} more" if len(missing) > _MANY else "")
-        msg = f"{len(missing)} of {len(found)} features are undefined: {shown}."
-        issues.append(Issue("W_FEATURE_UNDEFINED", msg, case, field, "Check the size and shape of the region."))
-    return issues
+        msg = f"{len(missing)} of {len(tags)} features are undefined: {shown}."
+        return [Issue("W_FEATURE_UNDEFINED", msg, case, field, "Check the size and shape of the region.")]
+    return []
 
 
 def _finite(value: float | None) -> float | None:

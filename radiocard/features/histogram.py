@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from radiocard.features.intensity import Values, moments_and_ranks
-from radiocard.preprocessing.discretise import Convention, GreyLevels
+from radiocard.preprocessing.discretise import GreyLevels
+from radiocard.specs import Convention
 
 
 def intensity_histogram(grey: GreyLevels, *, convention: Convention) -> Values:
@@ -36,8 +37,9 @@ def intensity_histogram(grey: GreyLevels, *, convention: Convention) -> Values:
     >>> intensity_histogram(grey, convention="ibsi")["ih_entropy"]
     1.0
     """
-    out = moments_and_ranks(grey.levels.astype(np.float64), convention=convention)
     counts = np.bincount(grey.levels, minlength=grey.n_levels + 1)[1:]
+    ordered = np.repeat(np.arange(1.0, counts.size + 1), counts)
+    out = moments_and_ranks(ordered, convention=convention)
     p = counts[counts > 0] / grey.levels.size
     modes = np.flatnonzero(counts == counts.max()) + 1
     out["mode"] = float(modes[np.argmin(np.abs(modes - (out["mean"] or 0.0)))])
@@ -45,7 +47,9 @@ def intensity_histogram(grey: GreyLevels, *, convention: Convention) -> Values:
     out["uniformity"] = float(np.sum(p * p))
     out |= dict.fromkeys(("max_grad", "max_grad_g", "min_grad", "min_grad_g"))
     if counts.size > 1:
-        gradient = np.gradient(counts.astype(np.float64))
+        gradient = np.empty(counts.size)
+        gradient[1:-1] = (counts[2:] - counts[:-2]) / 2
+        gradient[0], gradient[-1] = counts[1] - counts[0], counts[-1] - counts[-2]
         out["max_grad"], out["max_grad_g"] = float(gradient.max()), float(np.argmax(gradient) + 1)
         out["min_grad"], out["min_grad_g"] = float(gradient.min()), float(np.argmin(gradient) + 1)
     return {f"ih_{name}": value for name, value in out.items()}

@@ -1,5 +1,8 @@
 """Intensity-based statistics of one region (IBSI UHIW) [1]_.
 
+Grey values are sorted once; moments are summed about the median and then about the mean, so that
+a small spread on top of a large offset loses no digits.
+
 References
 ----------
 .. [1] Zwanenburg et al., Radiology 295 (2020), doi:10.1148/radiol.2020191145
@@ -7,51 +10,68 @@ References
 
 from __future__ import annotations
 
+from math import floor, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.preprocessing.discretise import Convention
+from radiocard.features.jit import kernel
+from radiocard.features.region import FloatArray
+from radiocard.specs import Convention
 
 Values = dict[str, float | None]
 
 
-def intensity_statistics(values: NDArray[Any], *, convention: Convention) -> Values:
-    """Compute the 18 intensity statistics of one region.
+def intensity_statistics(
+    values: NDArray[Any], *, convention: Convention, shift: float = 0.0, voxel_volume: float | None = None
+) -> Values:
+    """Compute the intensity statistics of one region.
 
     Parameters
     ----------
     values : ndarray, shape (n,)
         Grey values of the region, n >= 1, finite.
     convention : {'ibsi', 'pyradiomics'}
-        ``pyradiomics`` adds 3 to the kurtosis; all else is equal.
+        ``pyradiomics`` adds 3 to the kurtosis, and returns the standard deviation and total
+        energy as well; all else is equal.
+    shift : float
+        Added to the grey values for energy, total energy and root mean square (PyRadiomics'
+        ``voxelArrayShift``).
+    voxel_volume : float, optional
+        Volume of one voxel [mm^3], for the total energy, which is left out without it.
 
     Returns
     -------
     dict of str to float or None
-        Tag (``stat_mean``) to value, in the unit of ``values`` or its powers. None where the
-        feature is undefined: skewness and kurtosis of one grey value, the coefficient of
-        variation at mean 0, the quartile coefficient at quartiles of sum 0.
+        Tag (``stat_mean``) to value, in the unit of ``values`` or its powers; 18 under ``ibsi``.
+        None where the feature is undefined: skewness and kurtosis of one grey value, the
+        coefficient of variation at mean 0, the quartile coefficient at quartiles of sum 0.
 
     Examples
     --------
     >>> intensity_statistics(np.array([1.0, 2.0, 3.0]), convention="ibsi")["stat_mean"]
     2.0
     """
-    x = np.asarray(values, dtype=np.float64)
-    out = {f"stat_{name}": value for name, value in moments_and_ranks(x, convention=convention).items()}
-    energy = float(np.sum(x * x))
-    return out | {"stat_energy": energy, "stat_rms": float(np.sqrt(energy / x.size))}
+    x = np.sort(np.asarray(values, dtype=np.float64))
+    found = moments_and_ranks(x, convention=convention)
+    variance, mean = found["var"] or 0.0, (found["mean"] or 0.0) + shift
+    energy = x.size * (variance + mean * mean)
+    found |= {"energy": energy, "rms": sqrt(energy / x.size)}
+    if convention == "pyradiomics":
+        found["std"] = sqrt(variance)
+        if voxel_volume is not None:
+            found["total_energy"] = energy * voxel_volume
+    return {f"stat_{name}": value for name, value in found.items()}
 
 
-def moments_and_ranks(x: NDArray[np.float64], *, convention: Convention) -> Values:
+def moments_and_ranks(x: FloatArray, *, convention: Convention) -> Values:
     """Compute the 16 statistics that intensities and grey levels share.
 
     Parameters
     ----------
     x : ndarray of float, shape (n,)
-        Values, n >= 1.
+        Values in ascending order, n >= 1.
     convention : {'ibsi', 'pyradiomics'}
         See :func:`intensity_statistics`.
 
@@ -60,17 +80,17 @@ def moments_and_ranks(x: NDArray[np.float64], *, convention: Convention) -> Valu
     dict of str to float or None
         Name without prefix (``mean``, ``p10``) to value. Percentiles interpolate linearly.
     """
-    low, high = float(x.min()), float(x.max())
-    mean = float(x.mean()) if high > low else low
-    deviation = x - mean
-    squared = deviation * deviation
-    variance = float(squared.mean())
-    p10, p25, median, p75, p90 = (float(p) for p in np.percentile(x, [10, 25, 50, 75, 90]))
-    robust = x[(x >= p10) & (x <= p90)]
+    n, low, high = x.size, float(x[0]), float(x[-1])
+    p10, p25, median, p75, p90 = (_percentile(x, q) for q in (10, 25, 50, 75, 90))
+    total, from_median = _deviations(x, median)[:2]
+    mean = median + total / n
+    _, from_mean, second, third, fourth = _deviations(x, mean)
+    robust = x[np.searchsorted(x, p10) : np.searchsorted(x, p90, side="right")]
+    variance = second / n
     skew = kurt = None
     if variance > 0:
-        skew = float((squared * deviation).mean() / variance**1.5)
-        kurt = float((squared * squared).mean() / variance**2) - (3.0 if convention == "ibsi" else 0.0)
+        skew = third / n / variance**1.5
+        kurt = fourth / n / variance**2 - (3.0 if convention == "ibsi" else 0.0)
     return {
         "mean": mean,
         "var": variance,
@@ -83,9 +103,39 @@ def moments_and_ranks(x: NDArray[np.float64], *, convention: Convention) -> Valu
         "max": high,
         "iqr": p75 - p25,
         "range": high - low,
-        "mad": float(np.abs(deviation).mean()),
-        "rmad": float(np.abs(robust - robust.mean()).mean()) if robust.size else None,
-        "medad": float(np.abs(x - median).mean()),
-        "cov": float(np.sqrt(variance)) / mean if mean else None,
+        "mad": from_mean / n,
+        "rmad": _mean_deviation(robust) if robust.size else None,
+        "medad": from_median / n,
+        "cov": sqrt(variance) / mean if mean else None,
         "qcod": (p75 - p25) / (p75 + p25) if p75 + p25 else None,
     }
+
+
+def _percentile(x: FloatArray, q: int) -> float:
+    """Interpolate linearly, rounding as numpy does: a robust range includes its ends."""
+    position = (x.size - 1) * (q / 100)
+    below = floor(position)
+    low, high = float(x[below]), float(x[min(below + 1, x.size - 1)])
+    share = position - below
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
+
+
+def _mean_deviation(x: FloatArray) -> float:
+    start = float(x[x.size // 2])
+    mean = start + _deviations(x, start)[0] / x.size
+    return float(_deviations(x, mean)[1] / x.size)
+
+
+@kernel
+def _deviations(x: FloatArray, centre: float) -> tuple[float, float, float, float, float]:
+    """Sum the deviations from a centre, their amounts, squares, third and fourth powers."""
+    first, amount, second, third, fourth = 0.0, 0.0, 0.0, 0.0, 0.0
+    for value in x:
+        deviation = value - centre
+        square = deviation * deviation
+        first += deviation
+        amount += abs(deviation)
+        second += square
+        third += square * deviation
+        fourth += square * square
+    return first, amount, second, third, fourth

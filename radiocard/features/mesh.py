@@ -1,4 +1,4 @@
-"""The surface of a mask as a triangle mesh: its area, its volume and its outermost vertices.
+"""The surface of a mask as a triangle mesh: its area and its volume.
 
 Marching cubes [1]_ on a binary mask: a cell has eight voxel centres as corners, and a vertex
 lies halfway on each edge between a voxel inside and one outside. What a cell adds to area and
@@ -25,10 +25,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.preprocessing.discretise import Convention
+from radiocard.features.jit import kernel
+from radiocard.features.region import FloatArray, Spacing
+from radiocard.specs import Convention
 
-FloatArray = NDArray[np.float64]
-Spacing = tuple[float, float, float]
 Triangle = tuple[FloatArray, float]
 
 _CORNERS = np.array(list(product((0, 1), repeat=3)))
@@ -62,6 +62,27 @@ class Surface(NamedTuple):
     volume: float
 
 
+class _Tables(NamedTuple):
+    """What each of the 256 kinds of cell adds, for voxels with sides of length 1.
+
+    Parameters
+    ----------
+    squares : ndarray of float, shape (n, 3)
+        Squared components of the normals of triangles, of twice their area, without repeats.
+    share : ndarray of float, shape (256, n)
+        Sum of the weights of the triangles with each of these normals.
+    volume : ndarray of float, shape (256,)
+        Signed volume between the triangles and corner 0 of the cell.
+    moved : ndarray of float, shape (256, 3)
+        What the volume gains when the cell moves by one voxel along each axis.
+    """
+
+    squares: FloatArray
+    share: FloatArray
+    volume: FloatArray
+    moved: FloatArray
+
+
 def measure_surface(mask: NDArray[np.bool_], spacing: Spacing, *, convention: Convention) -> Surface:
     """Measure the mesh of a mask.
 
@@ -85,33 +106,70 @@ def measure_surface(mask: NDArray[np.bool_], spacing: Spacing, *, convention: Co
     >>> round(measure_surface(one_voxel, (1.0, 1.0, 1.0), convention="ibsi").volume, 6)
     0.166667
     """
-    if convention == "pyradiomics":
-        mask, spacing = mask.transpose(2, 1, 0), (spacing[2], spacing[1], spacing[0])
-    step = np.asarray(spacing)
-    cells = _cell_numbers(mask)
-    active = np.flatnonzero((cells > 0) & (cells < 255))
-    number = cells.ravel()[active]
-    triangles, weight = cell_triangles(convention)
-    corners = triangles * step
-    a, b, c = corners[:, :, 0], corners[:, :, 1], corners[:, :, 2]
-    normal = np.cross(b - a, c - a)
-    area = np.sum(weight * np.linalg.norm(normal, axis=2), axis=1) / 2
-    local = np.einsum("nt,ntd,ntd->n", weight, a, np.cross(b, c)) / 6
-    moved = np.einsum("nt,ntd->nd", weight, normal) / 6
-    count = np.bincount(number, minlength=256)
-    volume = float(count @ local)
-    for axis, position in enumerate(np.unravel_index(active, cells.shape)):
-        volume += step[axis] * float(np.bincount(number, weights=position, minlength=256) @ moved[:, axis])
-    return Surface(float(count @ area), float(volume))
+    tables = _tables(convention)
+    count, position = _count_cells(pad(mask))
+    x, y, z = spacing
+    area = tables.share @ np.sqrt(tables.squares @ np.square([y * z, x * z, x * y]))
+    volume = count @ tables.volume + float(np.sum(position * tables.moved))
+    return Surface(float(count @ area) / 2, float(volume) * (x * y * z))
 
 
-def _cell_numbers(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    padded = np.pad(mask, 1).astype(np.uint8)
-    ni, nj, nk = (n - 1 for n in padded.shape)
-    cells = np.zeros((ni, nj, nk), dtype=np.uint8)
-    for bit, (i, j, k) in enumerate(_CORNERS):
-        cells |= padded[i : i + ni, j : j + nj, k : k + nk] << np.uint8(bit)
-    return cells
+def pad(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Put one layer of voxels outside around a mask, as the kernels take it.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (ni, nj, nk)
+        The region.
+
+    Returns
+    -------
+    ndarray of uint8, shape (ni + 2, nj + 2, nk + 2)
+        1 inside, C-contiguous.
+    """
+    ni, nj, nk = mask.shape
+    padded = np.zeros((ni + 2, nj + 2, nk + 2), dtype=np.uint8)
+    padded[1:-1, 1:-1, 1:-1] = mask
+    return padded
+
+
+@kernel
+def _count_cells(padded: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count the cells of each kind that the surface cuts, and sum their positions."""
+    ni, nj, nk = padded.shape
+    count = np.zeros(256, np.int64)
+    position = np.zeros((256, 3), np.int64)
+    for i in range(ni - 1):
+        for j in range(nj - 1):
+            a, b, c, d = padded[i, j], padded[i, j + 1], padded[i + 1, j], padded[i + 1, j + 1]
+            before = np.uint64(0)
+            for k in range(nk - 1):
+                now = a[k + 1] | (b[k + 1] << 2) | (c[k + 1] << 4) | (d[k + 1] << 6)
+                number = before | (now << 1)
+                before = now
+                if number != 0 and number != 255:
+                    count[number] += 1
+                    position[number, 0] += i
+                    position[number, 1] += j
+                    position[number, 2] += k
+    return count, position
+
+
+@cache
+def _tables(convention: Convention) -> _Tables:
+    vertices, weights = cell_triangles(convention)
+    a, b, c = vertices[:, :, 0], vertices[:, :, 1], vertices[:, :, 2]
+    normals = np.cross(b - a, c - a)
+    volume = np.einsum("nt,ntd,ntd->n", weights, a, np.cross(b, c)) / 6
+    if convention == "pyradiomics":  # whose axes are k, j, i
+        order = _CORNERS[:, ::-1] @ (4, 2, 1)
+        turned = [sum((n >> int(bit) & 1) << corner for corner, bit in enumerate(order)) for n in range(256)]
+        normals, volume, weights = normals[turned, :, ::-1], volume[turned], weights[turned]
+    cells, which = np.nonzero(weights)
+    squares, kind = np.unique(normals[cells, which] ** 2, axis=0, return_inverse=True)
+    share = np.zeros((256, len(squares)))
+    np.add.at(share, (cells, kind.ravel()), weights[cells, which])
+    return _Tables(squares, share, volume, np.einsum("nt,ntd->nd", weights, normals) / 6)
 
 
 @cache
@@ -195,28 +253,3 @@ def _faces() -> list[list[int]]:
         ring = [int(p @ (4, 2, 1)) for p in square]
         faces.append(ring if side else ring[::-1])
     return faces
-
-
-def outer_vertices(mask: NDArray[np.bool_], spacing: tuple[float, ...]) -> FloatArray:
-    """List the mesh vertices that can lie on the convex hull.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (ni, nj, nk) or (ni, nj)
-        The region, or one slice of it, at least one voxel.
-    spacing : tuple of float
-        Voxel spacing along each axis [mm].
-
-    Returns
-    -------
-    ndarray of float, shape (n, 3) or (n, 2)
-        The first and last vertex of each line of voxels along each axis [mm].
-    """
-    points = []
-    for axis in range(mask.ndim):
-        hit = mask.any(axis=axis)
-        others = np.argwhere(hit).astype(np.float64)
-        first = np.argmax(mask, axis=axis)[hit] - 0.5
-        last = mask.shape[axis] - np.argmax(np.flip(mask, axis=axis), axis=axis)[hit] - 0.5
-        points += [np.insert(others, axis, along, axis=1) for along in (first, last)]
-    return np.asarray(np.concatenate(points) * np.asarray(spacing), dtype=np.float64)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+Spacing = tuple[float, float, float]
 
 
 class Region(NamedTuple):
@@ -14,16 +17,26 @@ class Region(NamedTuple):
     Parameters
     ----------
     mask : ndarray of bool, shape (ni, nj, nk)
-        The region; ``k`` is the slice axis.
+        The region as drawn (IBSI: ROI morphological mask); ``k`` is the slice axis.
+    intensity_mask : ndarray of bool, shape (ni, nj, nk)
+        Its voxels that re-segmentation left (IBSI: ROI intensity mask).
     raw : ndarray of float, shape (ni, nj, nk)
-        Grey values as acquired.
+        Grey values before normalisation.
     values : ndarray of float, shape (ni, nj, nk)
-        Grey values after normalisation.
+        Grey values after normalisation and filter; single precision where PyRadiomics has it.
     spacing : tuple of float
         Voxel spacing along ``i, j, k`` [mm].
+    context : ndarray of float, shape (mi, mj, mk)
+        Grey values after normalisation with a margin around the bounding box, as far as the
+        image reaches.
+    origin : tuple of int
+        Position of the bounding box in ``context``.
     """
 
     mask: NDArray[np.bool_]
-    raw: NDArray[np.float64]
-    values: NDArray[np.float64]
-    spacing: tuple[float, float, float]
+    intensity_mask: NDArray[np.bool_]
+    raw: FloatArray
+    values: NDArray[np.floating[Any]]
+    spacing: Spacing
+    context: NDArray[np.floating[Any]]
+    origin: tuple[int, int, int]

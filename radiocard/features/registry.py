@@ -1,136 +1,106 @@
-"""Every feature that radiocard computes: its name, its code, its unit and its meaning in words.
+"""How features are named: the tags of a region, the columns of a table.
 
-The list itself is ``features.csv`` beside this file. Tags are those of the IBSI reference sheet
-[1]_ in lower case; planar shape, which has no IBSI code, has tags that begin with ``morph_2d``.
-
-References
-----------
-.. [1] Zwanenburg et al., Image biomarker standardisation initiative, arXiv:1612.07003
+``<tag>[_<aggregation>][_d<distance>][_a<coarseness>][_w_<norm>][_<discretisation>]``, with each part
+only where it changes the value, so that two specifications never share a column. A specification
+made from a PyRadiomics parameter file has PyRadiomics' names (``original_glcm_Contrast``).
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import resources
-from types import MappingProxyType
+from collections.abc import Sequence
 
-from radiocard.specs import Family, FeatureSpec
+from radiocard.features.catalogue import BY_PYRADIOMICS, FEATURES, Feature
+from radiocard.features.describe import ColumnInfo, describe_texture_column
+from radiocard.specs import Discretisation, Family, FeatureSpec
+
+__all__ = [
+    "BY_PYRADIOMICS",
+    "FEATURES",
+    "MATRICES",
+    "ORIGINAL",
+    "ColumnInfo",
+    "Feature",
+    "aggregations",
+    "describe_texture_column",
+    "filter_part",
+    "full_tags",
+    "image_tags",
+    "texture_column",
+    "texture_suffix",
+    "texture_tags",
+    "wanted_features",
+]
 
 ORIGINAL = "original"
+SHAPE: frozenset[Family] = frozenset({"shape_3d", "shape_2d"})
+_DIRECTIONAL: frozenset[Family] = frozenset({"glcm", "glrlm"})
+MATRICES: frozenset[Family] = frozenset({"glcm", "glrlm", "glszm", "gldzm", "ngtdm", "ngldm"})
+_PYRADIOMICS_NAME = re.compile(r"[A-Za-z0-9-]+_(firstorder|shape|shape2D|glcm|glrlm|glszm|ngtdm|gldm)_[A-Za-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnInfo:
-    """What one column of a table holds.
-
-    Parameters
-    ----------
-    column : str
-        Name of the column.
-    name : str
-        Plain name, as printed in a report.
-    meaning : str
-        One sentence in words a clinician understands.
-    unit : str
-        Unit, empty for a pure number.
-    ibsi_code : str or None
-        Code of the feature in the IBSI reference manual.
-    family : str
-        Family that the column belongs to, for example ``glcm``.
-    """
-
-    column: str
-    name: str
-    meaning: str
-    unit: str
-    ibsi_code: str | None
-    family: str
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One feature, whatever the region, aggregation and discretisation.
+def aggregations(family: Family, spec: FeatureSpec) -> list[str]:
+    """List the aggregation methods of one texture matrix.
 
     Parameters
     ----------
-    tag : str
-        IBSI tag without aggregation and discretisation, for example ``cm_joint_entr``.
     family : str
-        Family of the specification that asks for it.
-    ibsi_code : str or None
-        Code in the IBSI reference manual.
-    unit : str
-        Unit, empty for a pure number.
-    pyradiomics : str or None
-        Name of the feature of the same definition in PyRadiomics 3, without its class.
-    name : str
-        Plain name.
-    meaning : str
-        One sentence in words a clinician understands.
+        A texture matrix, for example ``glszm``.
+    spec : FeatureSpec
+        Aggregations asked for.
+
+    Returns
+    -------
+    list of str
+        As asked for (``2d_avg``) where the matrix has directions; ``2d``, ``2_5d`` or ``3d``, each
+        once, where it has none.
     """
-
-    tag: str
-    family: Family
-    ibsi_code: str | None
-    unit: str
-    pyradiomics: str | None
-    name: str
-    meaning: str
+    if family in _DIRECTIONAL:
+        return list(spec.texture.aggregation)
+    return list(dict.fromkeys(name.rpartition("_")[0] for name in spec.texture.aggregation))
 
 
-def _read() -> Mapping[str, Feature]:
-    families: dict[str, Family] = {
-        "shape_3d": "shape_3d",
-        "shape_2d": "shape_2d",
-        "intensity": "intensity",
-        "histogram": "histogram",
-        "glcm": "glcm",
-    }
-    text = resources.files("radiocard.features").joinpath("features.csv").read_text(encoding="utf-8")
-    found = {}
-    for row in csv.DictReader(text.splitlines()):
-        found[row["tag"]] = Feature(
-            tag=row["tag"],
-            family=families[row["family"]],
-            ibsi_code=row["ibsi_code"] or None,
-            unit=row["unit"],
-            pyradiomics=row["pyradiomics"] or None,
-            name=row["name"],
-            meaning=row["meaning"],
-        )
-    return MappingProxyType(found)
+def texture_suffix(
+    family: Family,
+    aggregation: str,
+    distance: int,
+    spec: FeatureSpec,
+    discretisation: Discretisation | None = None,
+) -> str:
+    """Return what follows the tag of every feature of one texture matrix.
+
+    Parameters
+    ----------
+    family : str
+        A texture matrix, for example ``glcm``.
+    aggregation : str
+        As :func:`aggregations` gives them.
+    distance : int
+        Distance of the matrix [voxel]; under ``pyradiomics`` all distances of the specification
+        enter one matrix and are named instead.
+    spec : FeatureSpec
+        Weights, coarseness and convention.
+    discretisation : Discretisation, optional
+        That of the filtered image, if it has its own.
+
+    Returns
+    -------
+    str
+        For example ``_3d_comb_d2_w_euclidean_fbn32``.
+    """
+    texture = spec.texture
+    parts = ["", aggregation]
+    if family in {"glcm", "ngtdm", "ngldm"}:
+        reach: Sequence[int] = sorted(set(texture.distances)) if spec.convention == "pyradiomics" else [distance]
+        parts += [] if list(reach) == [1] else ["d" + "_".join(map(str, reach))]
+    if family == "ngldm" and texture.coarseness > 0:
+        parts.append("a" + f"{texture.coarseness:g}".replace(".", "p"))
+    if family in _DIRECTIONAL and aggregation.endswith("_comb") and texture.weighting != "none":
+        parts.append(f"w_{texture.weighting}")
+    return "_".join([*parts, (discretisation or spec.discretisation).tag])
 
 
-FEATURES: Mapping[str, Feature] = _read()
-
-_AGGREGATIONS = MappingProxyType(
-    {
-        "2d_avg": "per slice and direction, then averaged",
-        "2d_comb": "per slice, then averaged",
-        "2_5d_avg": "in the slice plane, per direction, then averaged",
-        "2_5d_comb": "in the slice plane",
-        "3d_avg": "in space, per direction, then averaged",
-        "3d_comb": "in space",
-    }
-)
-_REGIONS = MappingProxyType(
-    {"lv_cavity": "LV cavity", "lv_myocardium": "LV myocardium", "rv_cavity": "RV cavity"},
-)
-_PHASES = MappingProxyType({"ed": "end-diastole", "es": "end-systole"})
-_COLUMN = re.compile(
-    r"(?P<region>[a-z0-9_]+?)__(?P<sequence>[a-z0-9]+)_(?P<phase>ed|es)__original__(?P<tag>[a-z0-9_]+)"
-)
-_SUFFIX = re.compile(
-    rf"(?:_(?P<aggregation>{'|'.join(_AGGREGATIONS)}))?"
-    r"(?:_d(?P<distance>[0-9]+))?"
-    r"(?:_(?P<method>fbn|fbs)(?P<size>[0-9p]+))?"
-)
-
-
-def full_tags(feature: Feature, spec: FeatureSpec) -> list[str]:
+def full_tags(feature: Feature, spec: FeatureSpec, discretisation: Discretisation | None = None) -> list[str]:
     """Return the tags of one feature under a specification.
 
     Parameters
@@ -138,105 +108,116 @@ def full_tags(feature: Feature, spec: FeatureSpec) -> list[str]:
     feature : Feature
         Entry of :data:`FEATURES`.
     spec : FeatureSpec
-        Aggregations, distance and discretisation.
+        Aggregations, distances, discretisation and convention.
+    discretisation : Discretisation, optional
+        That of the filtered image, if it has its own.
 
     Returns
     -------
     list of str
-        One per aggregation, for example ``cm_joint_entr_2d_avg_fbn32``; a pair distance other
-        than 1 stands before the discretisation (``_d2``). Shape and intensity statistics have
-        one tag without either.
+        One per aggregation and, for co-occurrence under ``ibsi``, per distance; for example
+        ``cm_joint_entr_2d_avg_fbn32``. Shape, local intensity and statistics have one tag.
     """
-    if feature.family == "glcm":
-        return [glcm_tag(feature.tag, aggregation, spec) for aggregation in spec.glcm.aggregation]
+    if feature.family in MATRICES:
+        every = feature.family == "glcm" and spec.convention == "ibsi"
+        distances = spec.texture.distances if every else (max(spec.texture.distances),)
+        return [
+            feature.tag + texture_suffix(feature.family, aggregation, distance, spec, discretisation)
+            for aggregation in aggregations(feature.family, spec)
+            for distance in dict.fromkeys(distances)
+        ]
     if feature.family == "histogram":
-        return [f"{feature.tag}_{spec.discretisation.tag}"]
+        return [f"{feature.tag}_{(discretisation or spec.discretisation).tag}"]
+    if feature.family == "ivh" and spec.ivh is not None and spec.ivh.tag:
+        return [f"{feature.tag}_{spec.ivh.tag}"]
     return [feature.tag]
 
 
-def glcm_tag(tag: str, aggregation: str, spec: FeatureSpec) -> str:
-    """Return the full tag of one co-occurrence feature, see :func:`full_tags`."""
-    distance = "" if spec.glcm.distance == 1 else f"_d{spec.glcm.distance}"
-    return f"{tag}_{aggregation}{distance}_{spec.discretisation.tag}"
-
-
-def texture_tags(spec: FeatureSpec) -> list[str]:
-    """List the tags that a specification gives for each region, in the order of the registry.
+def image_tags(spec: FeatureSpec) -> dict[str, list[str]]:
+    """List the tags that a specification gives for each region, by filtered image.
 
     Parameters
     ----------
     spec : FeatureSpec
-        Families, aggregations, discretisation and engine. PyRadiomics gives only the features
-        that it defines in the same way.
+        Families, filters, aggregations, discretisation, convention and engine. PyRadiomics gives
+        only the features that it defines in the same way.
+
+    Returns
+    -------
+    dict of str to list of str
+        Name of the image as PyRadiomics would write it (``original``, ``wavelet-LLH``) to tags, in
+        the order of the registry. Shape has no filter: it stands under ``original``, also where
+        that image itself is not asked for. With PyRadiomics' names the tags are those, image
+        included.
+    """
+    images = [(name, used.discretisation) for used in spec.filters for name in used.names]
+    first: list[tuple[str, Discretisation | None]] = [(ORIGINAL, None)]
+    names = dict([*first, *images])
+    wanted = wanted_features(spec)
+    out: dict[str, list[str]] = {}
+    for image, discretisation in names.items():
+        asked = image != ORIGINAL or any(name == ORIGINAL for name, _ in images)
+        chosen = {
+            name: feature
+            for name, feature in wanted.items()
+            if (image == ORIGINAL if feature.family in SHAPE else asked)
+        }
+        if spec.pyradiomics is not None:
+            tags = [f"{image}_{name}" for name in chosen]
+        else:
+            tags = [tag for feature in chosen.values() for tag in full_tags(feature, spec, discretisation)]
+        if tags:
+            out[image] = tags
+    return out
+
+
+def wanted_features(spec: FeatureSpec) -> dict[str, Feature]:
+    """Features by tag, or by PyRadiomics' name where the specification names them so."""
+    if spec.pyradiomics is not None:
+        return {name: BY_PYRADIOMICS[name] for name in spec.pyradiomics.features}
+    wanted = {
+        tag: feature
+        for tag, feature in FEATURES.items()
+        if feature.family in spec.families and feature.convention in {"both", spec.convention}
+    }
+    if spec.engine == "pyradiomics":
+        return {tag: feature for tag, feature in wanted.items() if feature.pyradiomics_computed}
+    return wanted
+
+
+def texture_tags(spec: FeatureSpec) -> list[str]:
+    """List the keys of the features of one region, see :func:`image_tags`.
 
     Returns
     -------
     list of str
-        Tags without region, sequence and filter.
+        Tags; those of a filtered image are preceded by its name (``wavelet_llh__stat_mean``).
     """
-    wanted = [f for f in FEATURES.values() if f.family in spec.families]
-    if spec.engine == "pyradiomics":
-        wanted = [f for f in wanted if f.pyradiomics]
-    return [tag for feature in wanted for tag in full_tags(feature, spec)]
+    return [
+        tag if image == ORIGINAL or spec.pyradiomics is not None else f"{filter_part(image)}__{tag}"
+        for image, tags in image_tags(spec).items()
+        for tag in tags
+    ]
 
 
-def texture_column(region: str, sequence: str, phase: str, tag: str) -> str:
-    """Return the name of one column: ``<region>__<sequence>_<phase>__original__<tag>``."""
-    return f"{region}__{sequence}_{phase}__{ORIGINAL}__{tag}"
+def filter_part(image: str) -> str:
+    """Return the part of a column that names a filtered image: ``log_sigma_1_0_mm_3d``."""
+    return image.lower().replace("-", "_").replace(".", "_")
 
 
-def describe_texture_column(column: str) -> ColumnInfo | None:
-    """Describe one texture column in words.
+def texture_column(region: str, sequence: str, phase: str, tag: str, filter_name: str = ORIGINAL) -> str:
+    """Return the name of one column: ``<region>__<sequence>_<phase>__<filter>__<tag>``.
 
     Parameters
     ----------
-    column : str
-        For example ``lv_myocardium__cine_ed__original__cm_joint_entr_2d_avg_fbn32``.
-
-    Returns
-    -------
-    ColumnInfo or None
-        None if this is not the name of a texture column.
-
-    Examples
-    --------
-    >>> describe_texture_column("lv_myocardium__cine_ed__original__stat_mean").name
-    'Mean, LV myocardium, end-diastole'
+    region, sequence, phase : str
+        For example ``lv_myocardium``, ``cine``, ``ed``.
+    tag : str
+        As :func:`texture_tags` gives them: with the filter before it, or a name of PyRadiomics,
+        which holds the filter already.
+    filter_name : str
+        Name of the filtered image, if the tag does not hold it.
     """
-    parts = _COLUMN.fullmatch(column)
-    if parts is None or parts["region"] not in _REGIONS:
-        return None
-    feature, suffix = _split_tag(parts["tag"])
-    if feature is None or suffix is None:
-        return None
-    how = _settings_in_words(feature, suffix)
-    if how is None:
-        return None
-    where = f"{_REGIONS[parts['region']]}, {_PHASES[parts['phase']]}"
-    meaning = f"{feature.meaning[:-1]} ({how})." if how else feature.meaning
-    return ColumnInfo(column, f"{feature.name}, {where}", meaning, feature.unit, feature.ibsi_code, feature.family)
-
-
-def _split_tag(tag: str) -> tuple[Feature | None, re.Match[str] | None]:
-    """Find the longest feature tag that begins the text, and its suffix."""
-    words = tag.split("_")
-    for n in range(len(words), 1, -1):
-        feature = FEATURES.get("_".join(words[:n]))
-        if feature is not None:
-            rest = tag[len(feature.tag) :]
-            return feature, _SUFFIX.fullmatch(rest)
-    return None, None
-
-
-def _settings_in_words(feature: Feature, suffix: re.Match[str]) -> str | None:
-    """None if the suffix does not fit the family."""
-    has = (suffix["aggregation"] is not None, suffix["method"] is not None)
-    if has != (feature.family == "glcm", feature.family in {"glcm", "histogram"}):
-        return None
-    words = [_AGGREGATIONS[suffix["aggregation"]]] if has[0] else []
-    if suffix["distance"]:
-        words.append(f"voxels {suffix['distance']} apart")
-    if has[1]:
-        size = suffix["size"].replace("p", ".")
-        words.append(f"{size} grey levels" if suffix["method"] == "fbn" else f"grey levels {size} wide")
-    return "; ".join(words)
+    if "__" in tag or _PYRADIOMICS_NAME.fullmatch(tag):
+        return f"{region}__{sequence}_{phase}__{tag}"
+    return f"{region}__{sequence}_{phase}__{filter_part(filter_name)}__{tag}"

@@ -10,11 +10,11 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist
 
+from radiocard.features.diameters import measure_diameters
 from radiocard.features.intensity import Values
-from radiocard.features.mesh import Spacing, outer_vertices
-from radiocard.features.shape_3d import axis_variances
+from radiocard.features.region import Region, Spacing
+from radiocard.features.shape_3d import axis_variances, voxel_moments
 
 # Share of a cell that lies inside, by its number of corners inside (two side by side; two on a
 # diagonal are half of that).
@@ -38,15 +38,13 @@ def largest_slices(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.flatnonzero(counts == counts.max())
 
 
-def shape_features_2d(mask: NDArray[np.bool_], spacing: Spacing) -> Values:
+def shape_features_2d(region: Region) -> Values:
     """Compute the 10 planar shape features of one region.
 
     Parameters
     ----------
-    mask : ndarray of bool, shape (ni, nj, nk)
-        The region, at least one voxel; ``k`` is the slice axis.
-    spacing : tuple of float
-        Voxel spacing along ``i, j, k`` [mm].
+    region : Region
+        At least one voxel; ``k`` is the slice axis. Grey values do not matter.
 
     Returns
     -------
@@ -54,31 +52,25 @@ def shape_features_2d(mask: NDArray[np.bool_], spacing: Spacing) -> Values:
         Tag (``morph_2d_area_mesh``) to value at the slice of the largest area; where several
         slices are equally large, the mean over them. Lengths in mm, areas in mm^2. None where
         undefined, for example the axis ratio of one voxel.
-
-    Examples
-    --------
-    >>> mask = np.ones((2, 2, 1), dtype=bool)
-    >>> shape_features_2d(mask, (1.0, 1.0, 8.0))["morph_2d_area_mesh"]
-    3.5
     """
-    plane = (spacing[0], spacing[1])
-    slices = [_slice_features(mask[:, :, k], plane) for k in largest_slices(mask)]
+    slices = [_slice_features(region.mask[:, :, k : k + 1], region.spacing) for k in largest_slices(region.mask)]
     return {tag: _mean([values[tag] for values in slices]) for tag in slices[0]}
 
 
-def _slice_features(mask: NDArray[np.bool_], spacing: tuple[float, float]) -> Values:
-    perimeter, area = _outline(mask, spacing)
-    step = np.asarray(spacing)
-    minor, major = (float(v) for v in np.sqrt(axis_variances(np.argwhere(mask) * step, ddof=0)))
+def _slice_features(mask: NDArray[np.bool_], spacing: Spacing) -> Values:
+    plane = spacing[:2]
+    perimeter, area = _outline(mask[:, :, 0], plane)
+    size, _, covariance = voxel_moments(mask, ddof=0)
+    minor, major = (float(v) for v in np.sqrt(axis_variances(covariance[:2, :2] * np.outer(plane, plane))))
     sphericity = 2 * math.sqrt(math.pi * area) / perimeter
     return {
         "morph_2d_area_mesh": area,
-        "morph_2d_area_approx": int(mask.sum()) * math.prod(spacing),
+        "morph_2d_area_approx": size * math.prod(plane),
         "morph_2d_perimeter": perimeter,
         "morph_2d_pa": perimeter / area,
         "morph_2d_sphericity": sphericity,
         "morph_2d_circ_dispr": 1 / sphericity,
-        "morph_2d_diam": float(pdist(outer_vertices(mask, spacing)).max()),
+        "morph_2d_diam": measure_diameters(mask, spacing).in_plane[2],
         "morph_2d_pca_maj_axis": 4 * major,
         "morph_2d_pca_min_axis": 4 * minor,
         "morph_2d_pca_elongation": minor / major if major > 0 else None,

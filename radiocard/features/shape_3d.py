@@ -8,90 +8,124 @@ References
 from __future__ import annotations
 
 import math
-from typing import Any
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist
 
+from radiocard.features.diameters import measure_diameters
 from radiocard.features.intensity import Values
-from radiocard.features.mesh import Spacing, Surface, measure_surface, outer_vertices
-from radiocard.preprocessing.discretise import Convention
+from radiocard.features.jit import kernel
+from radiocard.features.mesh import Surface, measure_surface
+from radiocard.features.region import FloatArray, Region
+from radiocard.features.spatial import spatial_autocorrelation
+from radiocard.specs import Convention
 
-FloatArray = NDArray[np.float64]
+_DIAMETERS = frozenset({"morph_diam", "morph_diam_slice", "morph_diam_column", "morph_diam_row"})
+_HULL = frozenset({"morph_vol_dens_conv_hull", "morph_area_dens_conv_hull"})
+_SPATIAL = frozenset({"morph_moran_i", "morph_geary_c"})
 
 
-def shape_features(
-    mask: NDArray[np.bool_],
-    spacing: Spacing,
-    *,
-    raw: NDArray[Any],
-    normalised: NDArray[Any],
-    convention: Convention,
-) -> Values:
-    """Compute the 24 shape features of one region.
+def shape_features(region: Region, *, convention: Convention, wanted: frozenset[str] | None = None) -> Values:
+    """Compute the shape features of one region.
 
     Parameters
     ----------
-    mask : ndarray of bool, shape (ni, nj, nk)
-        The region, at least one voxel, cropped to its bounding box.
-    spacing : tuple of float
-        Voxel spacing along ``i, j, k`` [mm]; slice gaps count as tissue.
-    raw : ndarray, shape (ni, nj, nk)
-        Grey values as acquired; the weights of the centre of mass, which have no meaning once
-        a mean has been subtracted.
-    normalised : ndarray, shape (ni, nj, nk)
-        Grey values after normalisation, for the integrated intensity.
+    region : Region
+        At least one voxel. Geometry is that of its mask, slice gaps counted as tissue; grey
+        values are those of its intensity mask, before normalisation as the weights of the centre
+        of mass, which have no meaning once a mean has been subtracted, else after it.
     convention : {'ibsi', 'pyradiomics'}
         How mesh cells are split, see :mod:`radiocard.features.mesh`, and whether the covariance
         of the voxel centres is divided by their number less one (``ibsi``) or by their number.
+    wanted : frozenset of str, optional
+        Tags to compute; without it all 25, of which the densities by convex hull, Moran's I and
+        Geary's C take most of the time. What costs nothing is returned in any case.
 
     Returns
     -------
     dict of str to float or None
-        Tag (``morph_volume``) to value. Lengths in mm, areas in mm^2, volumes in mm^3. None
-        where undefined, for example axis ratios of one voxel.
+        Tag (``morph_volume``) to value; under ``pyradiomics`` also the largest distances in
+        planes of constant ``k`` (``morph_diam_slice``), ``j`` (``_column``) and ``i`` (``_row``).
+        Lengths in mm, areas in mm^2, volumes in mm^3. None where undefined, for example axis
+        ratios of one voxel.
 
     Notes
     -----
-    Moran's I and Geary's C are not computed yet, and the densities by oriented bounding box and
-    minimum volume enclosing ellipsoid not at all: the IBSI found no consensus on them.
+    Densities by oriented bounding box and by minimum volume enclosing ellipsoid are left out: the
+    IBSI found no consensus on them.
     """
-    surface = measure_surface(mask, spacing, convention=convention)
-    centres = np.argwhere(mask) * np.asarray(spacing)
-    variances = axis_variances(centres, ddof=1 if convention == "ibsi" else 0)
-    voxel = math.prod(spacing)
-    out: Values = {"morph_volume": surface.volume, "morph_vol_approx": len(centres) * voxel}
-    out |= _roundness(surface)
-    out["morph_com"] = _centre_of_mass_shift(centres, np.asarray(raw, dtype=np.float64)[mask])
-    out |= _axes(variances)
-    out |= _hull_features(outer_vertices(mask, spacing), surface)
-    sides = np.asarray(mask.shape) * spacing
-    out |= _density("aabb", surface, volume=math.prod(sides), area=2 * float(sides @ np.roll(sides, 1)))
+
+    def asks_for(tags: frozenset[str]) -> bool:
+        return wanted is None or not wanted.isdisjoint(tags)
+
+    mask, spacing = region.mask, np.asarray(region.spacing, dtype=np.float64)
+    surface = measure_surface(mask, region.spacing, convention=convention)
+    size, centre, covariance = voxel_moments(mask, ddof=1 if convention == "ibsi" else 0)
+    variances = axis_variances(covariance * np.outer(spacing, spacing))
+    out: Values = {"morph_volume": surface.volume, "morph_vol_approx": size * math.prod(region.spacing)}
+    out |= _roundness(surface) | _axes(variances)
+    a, b, c = (n * s for n, s in zip(mask.shape, region.spacing, strict=True))
+    out |= _density("aabb", surface, volume=a * b * c, area=2 * (a * b + b * c + c * a))
     semi = 2 * np.sqrt(variances)
     out |= _density("aee", surface, volume=4 / 3 * math.pi * math.prod(semi), area=_ellipsoid_area(semi))
-    out["morph_integ_int"] = surface.volume * float(np.mean(normalised[mask], dtype=np.float64))
+    if asks_for(_DIAMETERS | _HULL):
+        diameters = measure_diameters(mask, region.spacing)
+        out["morph_diam"] = diameters.largest
+        if convention == "pyradiomics":
+            out |= zip(("morph_diam_row", "morph_diam_column", "morph_diam_slice"), diameters.in_plane, strict=True)
+        if asks_for(_HULL):
+            out |= _hull_densities(diameters.hull, surface)
+    if asks_for(frozenset({"morph_com"})):
+        out["morph_com"] = _centre_of_mass_shift(region, centre)
+    if asks_for(frozenset({"morph_integ_int"})):
+        out["morph_integ_int"] = surface.volume * float(np.mean(region.values[region.intensity_mask]))
+    if asks_for(_SPATIAL):
+        moran, geary = spatial_autocorrelation(region.values, region.intensity_mask, region.spacing)
+        out |= {"morph_moran_i": moran, "morph_geary_c": geary}
     return out
 
 
-def axis_variances(centres: FloatArray, *, ddof: int) -> FloatArray:
+def voxel_moments(mask: NDArray[np.bool_], *, ddof: int) -> tuple[int, FloatArray, FloatArray]:
+    """Compute size, centre and covariance of the voxels of a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (ni, nj, nk)
+        At least one voxel.
+    ddof : {0, 1}
+        The sums of squares are divided by ``n - ddof``.
+
+    Returns
+    -------
+    size : int
+        Number of voxels.
+    centre : ndarray of float, shape (3,)
+        Mean position [voxel].
+    covariance : ndarray of float, shape (3, 3)
+        Of the positions [voxel^2]; exact but for the last division.
+    """
+    n, i, j, k, ii, jj, kk, ij, ik, jk = _sum_positions(np.ascontiguousarray(mask).view(np.uint8)).tolist()
+    first, second = (i, j, k), ((ii, ij, ik), (ij, jj, jk), (ik, jk, kk))
+    divisor = n * max(n - ddof, 1)
+    covariance = [[(n * second[a][b] - first[a] * first[b]) / divisor for b in range(3)] for a in range(3)]
+    return n, np.array(first) / n, np.array(covariance)
+
+
+def axis_variances(covariance: FloatArray) -> FloatArray:
     """Compute the variances along the principal axes.
 
     Parameters
     ----------
-    centres : ndarray of float, shape (n, d)
-        Voxel centres [mm].
-    ddof : {0, 1}
-        The sums of squares are divided by ``n - ddof``.
+    covariance : ndarray of float, shape (d, d)
+        Of the voxel centres [mm^2].
 
     Returns
     -------
     ndarray of float, shape (d,)
         Ascending, never negative; below 1e-12 of the largest they are zero [mm^2].
     """
-    centred = centres - centres.mean(axis=0)
-    found = np.linalg.eigvalsh(centred.T @ centred / max(len(centres) - ddof, 1))
+    found = np.linalg.eigvalsh(covariance)
     return np.where(found > 1e-12 * found[-1], found, 0.0)
 
 
@@ -100,21 +134,25 @@ def _roundness(surface: Surface) -> Values:
     sphericity = (36 * math.pi * volume**2) ** (1 / 3) / area
     return {
         "morph_area_mesh": area,
-        "morph_av": area / volume if volume > 0 else None,
+        "morph_av": area / volume if volume else None,
         "morph_comp_1": volume / (math.sqrt(math.pi) * area**1.5),
         "morph_comp_2": 36 * math.pi * volume**2 / area**3,
-        "morph_sph_dispr": 1 / sphericity if volume > 0 else None,
+        "morph_sph_dispr": 1 / sphericity if volume else None,
         "morph_sphericity": sphericity,
-        "morph_asphericity": 1 / sphericity - 1 if volume > 0 else None,
+        "morph_asphericity": 1 / sphericity - 1 if volume else None,
     }
 
 
-def _centre_of_mass_shift(centres: FloatArray, weights: FloatArray) -> float | None:
+def _centre_of_mass_shift(region: Region, centre: FloatArray) -> float | None:
     """None if the grey values sum to zero; negative ones weigh negatively, as the IBSI has it."""
-    total = float(weights.sum())
+    weights = np.where(region.intensity_mask, region.raw, 0.0)
+    plane = weights.sum(axis=2)
+    lines = (plane.sum(axis=1), plane.sum(axis=0), weights.sum(axis=(0, 1)))
+    total = float(plane.sum())
     if total == 0:
         return None
-    return float(np.linalg.norm(weights @ centres / total - centres.mean(axis=0)))
+    offset = [float(line @ (np.arange(len(line)) - c)) / total for line, c in zip(lines, centre, strict=True)]
+    return math.hypot(*(o * s for o, s in zip(offset, region.spacing, strict=True)))
 
 
 def _axes(variances: FloatArray) -> Values:
@@ -128,10 +166,9 @@ def _axes(variances: FloatArray) -> Values:
     }
 
 
-def _hull_features(vertices: FloatArray, surface: Surface) -> Values:
-    hull = ConvexHull(vertices)
-    densities = _density("conv_hull", surface, volume=float(hull.volume), area=float(hull.area))
-    return {"morph_diam": float(pdist(vertices[hull.vertices]).max()), **densities}
+def _hull_densities(points: FloatArray, surface: Surface) -> Values:
+    hull = import_module("scipy.spatial").ConvexHull(points)
+    return _density("conv_hull", surface, volume=float(hull.volume), area=float(hull.area))
 
 
 def _density(name: str, surface: Surface, *, volume: float, area: float) -> Values:
@@ -157,3 +194,32 @@ def _ellipsoid_area(semi: FloatArray) -> float:
         before, term = term, ((2 * order - 1) * middle * term - (order - 1) * product * before) / order
         total += term / (1 - 4 * order**2)
     return 4 * math.pi * a * b * total
+
+
+@kernel
+def _sum_positions(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Sum 1, i, j, k, ii, jj, kk, ij, ik and jk over the voxels inside."""
+    ni, nj, nk = mask.shape
+    sums = np.zeros(10, np.int64)
+    for i in range(ni):
+        for j in range(nj):
+            row = mask[i, j]
+            n, first, second = 0, 0, 0
+            for k in range(nk):
+                n += int(row[k])
+            if n == 0:
+                continue
+            for k in range(nk):
+                first += int(row[k]) * k
+                second += int(row[k]) * k * k
+            sums[0] += n
+            sums[1] += n * i
+            sums[2] += n * j
+            sums[3] += first
+            sums[4] += n * i * i
+            sums[5] += n * j * j
+            sums[6] += second
+            sums[7] += n * i * j
+            sums[8] += first * i
+            sums[9] += first * j
+    return sums

@@ -6,11 +6,10 @@ last voxel returns wrong grey values from a damaged stream.
 
 from __future__ import annotations
 
-import gzip
 import io
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +67,9 @@ def read_voxels(
             raw.seek(0)
             packed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
-            stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb")) if packed else raw
-            guarded = _Stream(stream, where)
-            head = guarded.read(540)
+            guarded = _Stream(_Inflated(raw) if packed else raw, where)
+            start = bytearray(540)
+            head = bytes(start[: guarded.fill(memoryview(start))])
             try:
                 declared = parse_header(head, where)
                 _check_sizes(declared, size, packed, max_bytes, where)
@@ -86,10 +85,42 @@ def read_voxels(
         raise where.error(message, "E_READ") from None
 
 
+class _Inflated:
+    """The bytes of a gzip file, read in large pieces up to the checksum of each member."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.raw = raw
+        self.packed = b""
+        self.member = _member()
+
+    def read(self, n: int) -> bytes:
+        while True:
+            if not self.packed:
+                self.packed = self.raw.read(_CHUNK)
+            ended = not self.packed
+            if self.member.eof:
+                if ended:
+                    return b""
+                self.packed = self.packed.lstrip(b"\0")  # padding may follow a member
+                if self.packed:
+                    self.member = _member()
+                continue
+            out = self.member.decompress(self.packed, n)
+            self.packed = self.member.unused_data if self.member.eof else self.member.unconsumed_tail
+            if out:
+                return out
+            if ended:
+                raise EOFError
+
+
+def _member() -> zlib._Decompress:
+    return zlib.decompressobj(wbits=31)  # with the header and checksum of gzip
+
+
 class _Stream:
     """A plain or decompressing stream whose faults become errors of the case."""
 
-    def __init__(self, stream: BinaryIO, where: Where) -> None:
+    def __init__(self, stream: BinaryIO | _Inflated, where: Where) -> None:
         self.stream = stream
         self.where = where
 
@@ -99,7 +130,7 @@ class _Stream:
         except EOFError:
             message = "The compressed file ends before its end-of-stream mark."
             raise self.where.error(message, "E_TRUNCATED", DAMAGED_HINT) from None
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except zlib.error as error:
             message = f"The compressed stream is damaged: {error}."
             raise self.where.error(message, "E_GZIP", DAMAGED_HINT) from None
 

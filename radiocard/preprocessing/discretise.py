@@ -8,16 +8,16 @@ and a fixed bin number takes the edges of ``numpy.histogram``, as PyRadiomics 3 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radiocard.errors import IntensityError, UsageError
 from radiocard.preprocessing.normalise import require_finite
-from radiocard.specs import Discretisation
+from radiocard.specs import Convention, Discretisation
 
-Convention = Literal["ibsi", "pyradiomics"]
+Values = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,16 @@ def discretise(
     Parameters
     ----------
     values : ndarray, shape (n,)
-        Grey values of the region, n >= 1.
+        Grey values of the region, n >= 1. Single precision is kept under ``pyradiomics``, where
+        it rounds the bin edges.
     settings : Discretisation
         Method, bin number or bin width, and the cap on the number of bins.
     convention : {'ibsi', 'pyradiomics'}
         Whose rule places the bin edges.
     lower : float, optional
         Lower bound of the re-segmentation range: under ``ibsi`` the first bin of a fixed bin
-        size starts there instead of at the minimum.
+        size starts there instead of at the minimum (see :func:`radiocard.preprocessing.
+        resegment.bounds`).
 
     Returns
     -------
@@ -78,23 +80,24 @@ def discretise(
     >>> discretise(np.array([1.0, 2.0, 3.0]), fbs, convention="pyradiomics").levels.tolist()
     [1, 2, 2]
     """
-    x = np.asarray(values, dtype=np.float64)
+    single = convention == "pyradiomics" and np.asarray(values).dtype == np.float32
+    x: Values = np.asarray(values, dtype=np.float32 if single else np.float64)
     if x.size == 0:
         msg = "There is no grey value to discretise."
         raise UsageError(msg)
     require_finite(x, where="the region")
-    _refuse_too_many_bins(x, settings, lower)
+    low, high = x.min(), x.max()
+    _refuse_too_many_bins(float(low), float(high), settings, lower)
     if settings.method == "fbn":
         bins = int(settings.bins or 0)
-        levels = _fbn_pyradiomics(x, bins) if convention == "pyradiomics" else _fbn(x, bins)
-        return GreyLevels(levels, bins if np.ptp(x) > 0 else int(levels.max()))
+        levels = _fbn_pyradiomics(x, bins) if convention == "pyradiomics" else _fbn(x, bins, low, high)
+        return GreyLevels(levels, bins if high > low else int(levels.max()))
     width = float(settings.width or 0.0)
-    levels = _fbs_pyradiomics(x, width) if convention == "pyradiomics" else _fbs(x, width, lower)
+    levels = _fbs_pyradiomics(x, width, low, high) if convention == "pyradiomics" else _fbs(x, width, low, lower)
     return GreyLevels(levels, int(levels.max()))
 
 
-def _refuse_too_many_bins(x: NDArray[np.float64], settings: Discretisation, lower: float | None) -> None:
-    low, high = float(x.min()), float(x.max())
+def _refuse_too_many_bins(low: float, high: float, settings: Discretisation, lower: float | None) -> None:
     if lower is not None:
         low = min(low, lower)
     needed = float(settings.bins or 0) if settings.method == "fbn" else (high - low) / float(settings.width or 1) + 1
@@ -107,29 +110,39 @@ def _refuse_too_many_bins(x: NDArray[np.float64], settings: Discretisation, lowe
         raise IntensityError(msg, code="E_BINS", hint=hint)
 
 
-def _fbn(x: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    low, high = x.min(), x.max()
+def _fbn(x: Values, bins: int, low: Any, high: Any) -> NDArray[np.int64]:
     if high == low:
         return np.ones(x.shape, dtype=np.int64)
-    levels = np.floor(bins * (x - low) / (high - low)).astype(np.int64) + 1
-    return np.minimum(levels, bins)
+    levels = (bins * (x - low) / (high - low)).astype(np.int64) + 1  # never negative, so this is the floor
+    return np.minimum(levels, bins, out=levels)
 
 
-def _fbs(x: NDArray[np.float64], width: float, lower: float | None) -> NDArray[np.int64]:
-    start = float(x.min()) if lower is None else lower
-    if float(x.min()) < start:
-        msg = f"The lowest grey value {x.min():g} lies below the re-segmentation bound {start:g}."
+def _fbs(x: Values, width: float, low: Any, lower: float | None) -> NDArray[np.int64]:
+    start = float(low) if lower is None else lower
+    if float(low) < start:
+        msg = f"The lowest grey value {low:g} lies below the re-segmentation bound {start:g}."
         raise UsageError(msg)
-    return np.floor((x - start) / width).astype(np.int64) + 1
+    return ((x - start) / width).astype(np.int64) + 1
 
 
-def _fbn_pyradiomics(x: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+def _fbn_pyradiomics(x: Values, bins: int) -> NDArray[np.int64]:
     edges = np.histogram_bin_edges(x, bins)
+    step = edges[1] - edges[0]
     edges[-1] += 1
-    return np.digitize(x, edges).astype(np.int64)
+    return _digitise(x, edges, step)
 
 
-def _fbs_pyradiomics(x: NDArray[np.float64], width: float) -> NDArray[np.int64]:
-    low = x.min() - (x.min() % width)
-    edges = np.arange(low, x.max() + 2 * width, width)
-    return np.digitize(x, edges).astype(np.int64)
+def _fbs_pyradiomics(x: Values, width: float, low: Any, high: Any) -> NDArray[np.int64]:
+    edges = np.arange(low - (low % width), high + 2 * width, width)
+    return _digitise(x, edges, width)
+
+
+def _digitise(x: Values, edges: Values, step: Any) -> NDArray[np.int64]:
+    """Return ``numpy.digitize(x, edges)`` for edges that lie ``step`` apart but for rounding."""
+    index = ((x - edges[0]) / step).astype(np.int64)
+    np.minimum(index, edges.size - 2, out=index)
+    wrong = np.flatnonzero((x < edges[index]) | (x >= edges[1:][index]))
+    if wrong.size:
+        index[wrong] = np.digitize(x[wrong], edges) - 1
+    index += 1
+    return index

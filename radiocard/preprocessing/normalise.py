@@ -8,10 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiocard.errors import IntensityError, MaskError
-from radiocard.specs import Normalisation
+from radiocard.specs import Convention, Normalisation
 
 
-def normalise(array: NDArray[Any], labelled: NDArray[np.bool_], *, settings: Normalisation) -> NDArray[np.float64]:
+def normalise(
+    array: NDArray[Any],
+    labelled: NDArray[np.bool_],
+    *,
+    settings: Normalisation,
+    convention: Convention = "ibsi",
+) -> NDArray[np.float64]:
     """Normalise the grey values of one image.
 
     Parameters
@@ -21,14 +27,18 @@ def normalise(array: NDArray[Any], labelled: NDArray[np.bool_], *, settings: Nor
     labelled : ndarray of bool, shape (ni, nj, nk)
         Union of all labelled regions.
     settings : Normalisation
-        Method, and the voxels whose mean and standard deviation are used.
+        Method, the voxels whose mean and standard deviation are used, the number of standard
+        deviations at which values are clipped, and the scale that they are multiplied by.
+    convention : {'ibsi', 'pyradiomics'}
+        PyRadiomics divides the squares of a whole image by the number of voxels less one.
 
     Returns
     -------
     ndarray of float, shape (ni, nj, nk)
         ``zscore``: (value - mean) / standard deviation, without a unit; the standard deviation
-        divides by the number of voxels. If these voxels have one grey value only, the mean is
-        subtracted and nothing is divided. ``none``: the values as they are.
+        divides by the number of voxels, but for PyRadiomics' own normalisation (``within:
+        image``). If these voxels have one grey value only, the mean is subtracted and nothing
+        is divided. ``none``: the values as they are.
 
     Raises
     ------
@@ -52,9 +62,16 @@ def normalise(array: NDArray[Any], labelled: NDArray[np.bool_], *, settings: Nor
         msg = "No voxel is labelled, so there is nothing to normalise the grey values by."
         raise MaskError(msg, hint="Check the label numbers and that the regions were drawn.")
     require_finite(used, where=f"the voxels used for normalisation ({settings.within})")
-    sd = float(used.std())
-    centred = values - float(used.mean())
-    return centred / sd if sd > 0 else centred
+    sample = convention == "pyradiomics" and settings.within == "image" and used.size > 1
+    sd = float(used.std(ddof=int(sample)))
+    out = values - float(used.mean())
+    if sd > 0:
+        out /= sd
+    if settings.outliers_sd is not None:
+        np.clip(out, -settings.outliers_sd, settings.outliers_sd, out=out)
+    if settings.scale != 1:
+        out *= settings.scale
+    return out
 
 
 def require_finite(values: NDArray[Any], *, where: str) -> None:

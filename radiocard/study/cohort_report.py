@@ -165,10 +165,10 @@ def _methods(model: ModelBundle, data: LearningData, evidence: Evidence, n_group
         f"{'Mosteller' if spec.cardiac.bsa_formula == 'mosteller' else 'Du Bois'}; papillary muscles are counted in "
         f"the {spec.cardiac.papillary}. Wall thickness is reported by segment of the 16-segment model.",
         f"Radiomic features follow the {spec.convention.upper() if spec.convention == 'ibsi' else 'PyRadiomics'} "
-        f"definitions ({spec.engine} engine; grey values {normalised}, {bins}, co-occurrence aggregation "
-        f"{', '.join(spec.glcm.aggregation)}, distance {spec.glcm.distance}). Specification "
-        f"{made.get('spec_name', '')} {model.feature_spec_hash[:12]}. The models drew on {len(model.columns)} columns "
-        f"of the pool '{model.pool}'.",
+        f"definitions ({spec.engine} engine; grey values {normalised}, {bins}, texture aggregation "
+        f"{', '.join(spec.texture.aggregation)}, distance {', '.join(map(str, spec.texture.distances))}). "
+        f"Specification {made.get('spec_name', '')} {model.feature_spec_hash[:12]}. The models drew on "
+        f"{len(model.columns)} columns of the pool '{model.pool}'.",
         f"Models: {titles}. {evidence.design} The model that answers was chosen by the inner folds, so that its score "
         f"includes the choice.",
         INTERVAL_NOTE,

@@ -16,6 +16,7 @@ from radiocard.cohort.row import CaseResult
 from radiocard.cohort.run import run_cohort
 from radiocard.errors import GeometryError, Issue, MaskError, NothingUsableError
 from radiocard.features.extract import extract_region
+from radiocard.features.voxelwise import voxel_maps
 from radiocard.image import Image
 from radiocard.io.cohort import Cohort, read_cohort
 from radiocard.io.convert import as_image
@@ -178,8 +179,61 @@ def extract_features(
     MaskError
         If the label is not present.
     """
-    grid, regions = as_image(image, spacing_mm=spacing_mm), as_image(mask, spacing_mm=spacing_mm, field="mask")
     settings = as_spec(spec)
+    grid, region, labelled = _one_region(image, mask, settings, label, spacing_mm)
+    return extract_region(grid, region, settings, labelled=labelled)
+
+
+def feature_maps(
+    image: str | Path | NDArray[np.generic] | sitk.Image | Image,
+    mask: str | Path | NDArray[np.generic] | sitk.Image | Image,
+    *,
+    tags: Sequence[str],
+    spec: str | Path | FeatureSpec = DEFAULT_SPEC,
+    label: int = 1,
+    radius: int = 2,
+    jobs: int = 1,
+    spacing_mm: Sequence[float] | None = None,
+) -> dict[str, Image]:
+    """Compute features of the neighbourhood of each voxel, see where a value comes from.
+
+    Parameters
+    ----------
+    image, mask, spec, label, spacing_mm
+        As in :func:`extract_features`.
+    tags : sequence of str
+        Names of intensity, histogram or texture features, as :func:`extract_features` gives them.
+    radius : int
+        Reach of the neighbourhood [voxel], in the slice plane unless texture is 3D.
+    jobs : int
+        Worker processes; the values do not depend on it.
+
+    Returns
+    -------
+    dict of str to Image
+        One map per tag on the grid of the image; NaN outside the region.
+
+    Raises
+    ------
+    SpecError
+        If a tag has no map, or the specification resamples.
+    UsageError, GeometryError, MaskError
+        As :func:`extract_features`, and if ``radius`` or ``jobs`` is below 1.
+    """
+    settings = as_spec(spec)
+    grid, region, labelled = _one_region(image, mask, settings, label, spacing_mm)
+    return voxel_maps(grid, region, settings, tags=tags, radius=radius, jobs=jobs, labelled=labelled)
+
+
+def _one_region(
+    image: str | Path | NDArray[np.generic] | sitk.Image | Image,
+    mask: str | Path | NDArray[np.generic] | sitk.Image | Image,
+    settings: FeatureSpec,
+    label: int,
+    spacing_mm: Sequence[float] | None,
+) -> tuple[Image, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Read image, region and the union of all labels, on one grid."""
+    grid, regions = as_image(image, spacing_mm=spacing_mm), as_image(mask, spacing_mm=spacing_mm, field="mask")
     tolerance = settings.checks.grid_tolerance_voxel
     for issue in check_grid(grid, regions, tolerance_voxel=tolerance, case="-", field="mask"):
         raise GeometryError(issue.message, code=issue.code, field=issue.field, hint=issue.hint)
@@ -188,4 +242,4 @@ def extract_features(
         labels = ", ".join(str(v) for v in np.unique(regions.array)[:12].tolist())
         msg = f"Label {label} is not present in the mask; labels found: {labels}."
         raise MaskError(msg, field="mask")
-    return extract_region(grid, region, settings, labelled=regions.array > 0)
+    return grid, region, np.asarray(regions.array > 0)

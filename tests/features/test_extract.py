@@ -154,7 +154,7 @@ def test_constant_region_warns_and_keeps_what_is_defined():
     gradients = {f"ih_{end}_grad{g}_fbn32" for end in ("min", "max") for g in ("", "_g")}
     correlations = {"cm_corr_2d_avg_fbn32", "cm_info_corr1_2d_avg_fbn32"}
     spreads = {"stat_skew", "stat_kurt", "ih_skew_fbn32", "ih_kurt_fbn32"}
-    assert undefined == gradients | correlations | spreads
+    assert undefined == gradients | correlations | spreads | {"morph_moran_i", "morph_geary_c"}
     assert columns[f"{prefix}stat_var"] == 0
 
 
@@ -163,7 +163,7 @@ def test_undefined_features_warn():
     array = np.where(np.arange(5) == 2, labels.array, 0)
     columns, issues = extract_case_texture(case(image, LabelMap(array, AFFINE, labels=LABELS_ACDC)), SPEC)
     assert {i.code for i in issues} == {"W_FEATURE_UNDEFINED"}
-    assert "1 of 99 features are undefined: morph_vol_dens_aee." in issues[0].message
+    assert f"1 of {len(texture_tags(SPEC))} features are undefined: morph_vol_dens_aee." in issues[0].message
     assert columns["lv_cavity__cine_ed__original__morph_vol_dens_aee"] is None
 
 
@@ -183,3 +183,18 @@ def test_a_missing_phase_leaves_empty_columns():
     assert issues == []
     assert columns["rv_cavity__cine_es__original__stat_mean"] is None
     assert columns["rv_cavity__cine_ed__original__stat_mean"] is not None
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "slice_mm", "codes"),
+    [("3d_avg", 8.0, {"W_THICK_SLICES"}), ("2_5d_comb", 8.0, set()), ("3d_avg", 4.0, set())],
+)
+def test_texture_in_space_on_thick_slices_warns(aggregation, slice_mm, codes):
+    image, labels = heart()
+    affine = np.diag([1.4, 1.4, slice_mm, 1.0])
+    texture = SPEC.texture.model_copy(update={"aggregation": (aggregation,)})
+    study = case(Image(image.array, affine), LabelMap(labels.array, affine, labels=LABELS_ACDC))
+    _, issues = extract_case_texture(study, SPEC.model_copy(update={"texture": texture}))
+    assert {issue.code for issue in issues} == codes
+    if codes:
+        assert "on voxels of 1.4 x 1.4 x 8 mm, expected a ratio of at most 3" in issues[0].message

@@ -3,7 +3,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from radiocard.features.mesh import cell_triangles, measure_surface, outer_vertices
+from radiocard.features.mesh import cell_triangles, measure_surface, pad
 
 BOTH = ("ibsi", "pyradiomics")
 SPACING = (1.3, 0.7, 2.1)
@@ -56,6 +56,23 @@ def test_ibsi_mesh_is_closed():
     assert measure_surface(moved, SPACING, convention="ibsi") == pytest.approx(reference, rel=1e-12)
 
 
+@pytest.mark.parametrize("convention", BOTH)
+def test_area_and_volume_are_those_of_all_triangles(convention):
+    """One triangle at a time, from the list of each cell."""
+    mask, spacing = SCATTERED, SPACING
+    if convention == "pyradiomics":  # the lists are in storage order k, j, i
+        mask, spacing = mask.transpose(2, 1, 0), spacing[::-1]
+    padded, area, volume = np.pad(mask, 1).astype(int), 0.0, 0.0
+    vertices, weights = cell_triangles(convention)
+    for cell in np.ndindex(*(n - 1 for n in padded.shape)):
+        cube = padded[tuple(slice(c, c + 2) for c in cell)]
+        number = int(cube.ravel() @ 2 ** np.arange(8))
+        a, b, c = np.moveaxis((vertices[number] + cell) * spacing, 1, 0)
+        area += weights[number] @ np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+        volume += weights[number] @ np.sum(a * np.cross(b, c), axis=1) / 6
+    assert measure_surface(SCATTERED, SPACING, convention=convention) == pytest.approx((area, volume), rel=1e-12)
+
+
 def test_every_cell_and_its_complement_differ_in_direction_only():
     vertices, weights = cell_triangles("pyradiomics")
     assert vertices.shape[0] == weights.shape[0] == 256
@@ -63,9 +80,19 @@ def test_every_cell_and_its_complement_differ_in_direction_only():
     np.testing.assert_allclose(normals, -normals[::-1], atol=1e-12)
 
 
-def test_outer_vertices_reach_half_a_voxel_beyond():
-    mask = np.zeros((4, 4, 2), bool)
-    mask[1:3, 2, 0] = True
-    points = outer_vertices(mask, (2.0, 1.0, 8.0))
-    assert points.min(axis=0).tolist() == [1.0, 1.5, -4.0]
-    assert points.max(axis=0).tolist() == [5.0, 2.5, 4.0]
+def test_pad_puts_one_layer_around():
+    padded = pad(np.ones((2, 1, 3), bool))
+    assert padded.shape == (4, 3, 5)
+    assert padded.sum() == padded[1:-1, 1:-1, 1:-1].sum() == 6
+    assert padded.dtype == np.uint8
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pyradiomics_measures_the_same(seed, make_region, run_pyradiomics):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(rng.integers(2, 14, 3)) < rng.choice([0.3, 0.8])
+    mask[0, 0, 0] = mask[-1, -1, -1] = True
+    spacing = tuple(rng.uniform(0.3, 9, 3))
+    theirs = run_pyradiomics("shape", "RadiomicsShape", make_region(mask, spacing))
+    found = measure_surface(mask, spacing, convention="pyradiomics")
+    assert found == pytest.approx((theirs["SurfaceArea"], theirs["MeshVolume"]), rel=1e-10)

@@ -9,6 +9,7 @@ from radiocard.features.extract import extract_region
 from radiocard.image import Image
 
 IMAGE = Image(np.random.default_rng(0).normal(size=(6, 6, 3)), np.diag([1.4, 1.4, 8.0, 1.0]))
+TEXTURE = {"distances": (1,), "weighting": "none", "coarseness": 0}
 MASK = np.ones((6, 6, 3), dtype=bool)
 
 
@@ -17,19 +18,21 @@ def test_unhonoured_settings_are_refused_by_name(make_spec):
         "cine_sax",
         engine="pyradiomics",
         discretisation={"method": "fbs", "width": 25, "max_bins": 100},
-        glcm={"aggregation": ("2d_avg", "3d_avg", "2d_comb"), "distance": 1},
+        families=("glcm", "gldzm", "ivh"),
+        ivh={"method": "none"},
+        texture=TEXTURE | {"aggregation": ("2d_avg", "3d_avg", "2d_comb")},
     )
     with pytest.raises(SpecError, match=r"cannot honour convention: ibsi \(bin edges of fbs .*") as error:
         extract_region(IMAGE, MASK, spec)
     text = str(error.value)
-    assert "glcm.aggregation: 2d_avg" in text
-    assert "glcm.aggregation: 2d_comb" in text
+    assert "families: ivh; families: gldzm" in text
+    assert "texture.aggregation: 2d_avg; texture.aggregation: 2d_comb" in text
     assert "3d_avg;" not in text
 
 
 def test_per_slice_averages_are_refused_only_where_texture_is_asked_for(make_spec):
-    spec = make_spec("cine_sax_pyradiomics", glcm={"aggregation": ("2d_avg",), "distance": 1})
-    with pytest.raises(SpecError, match="cannot honour glcm.aggregation: 2d_avg"):
+    spec = make_spec("cine_sax_pyradiomics", texture=TEXTURE | {"aggregation": ("2d_avg",)})
+    with pytest.raises(SpecError, match="cannot honour texture.aggregation: 2d_avg"):
         pyradiomics_engine.refuse_unsupported(spec)
     pyradiomics_engine.refuse_unsupported(spec.model_copy(update={"families": ("intensity",)}))
 

@@ -79,3 +79,44 @@ def test_one_extreme_voxel_does_not_explode(convention):
         discretise(values, fbs(25), convention=convention)
     with pytest.raises(IntensityError, match="E_BINS: Discretisation needs 64 bins"):
         discretise(values, fbn(64, max_bins=32), convention=convention)
+
+
+def _values(seed):
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 300)
+    yield rng.normal(300, 80, size)
+    yield rng.integers(-50, 400, size).astype(np.int16)
+    yield rng.integers(0, 40, size) * 0.1  # on edges that are not exact in binary
+    yield (rng.integers(0, 60, size) * 0.1).astype(np.float32)
+    yield rng.normal(0, 1, size).astype(np.float32)
+    yield np.full(size, 7.3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_levels_are_those_of_pyradiomics_bit_by_bit(seed, pyradiomics):
+    for x in _values(seed):
+        for width in (25.0, 0.1, 0.3, 5.0):
+            if np.ptp(x) / width < 4000:
+                expected = np.digitize(x, pyradiomics.getBinEdges(x, binWidth=width))
+                found = discretise(x, fbs(width, 5000), convention="pyradiomics").levels
+                np.testing.assert_array_equal(found, expected)
+        for bins in (1, 2, 7, 32, 64):
+            expected = np.digitize(x, pyradiomics.getBinEdges(x, binCount=bins))
+            found = discretise(x, fbn(bins), convention="pyradiomics").levels
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_edges_are_searched_as_numpy_does(seed):
+    """A value on an edge belongs to the bin above it, however the edge is rounded."""
+    rng = np.random.default_rng(seed)
+    width = float(rng.choice([0.1, 0.3, 0.7, 1.1]))
+    edges = np.arange(-30, 30) * width
+    x = np.concatenate([edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)])
+    low = x.min() - x.min() % width
+    expected = np.digitize(x, np.arange(low, x.max() + 2 * width, width))
+    np.testing.assert_array_equal(discretise(x, fbs(width), convention="pyradiomics").levels, expected)
+    cut = np.linspace(x.min(), x.max(), 33)
+    y = np.concatenate([cut, np.nextafter(cut[1:-1], -np.inf), np.nextafter(cut[1:-1], np.inf)])
+    cut[-1] += 1
+    np.testing.assert_array_equal(discretise(y, fbn(32), convention="pyradiomics").levels, np.digitize(y, cut))

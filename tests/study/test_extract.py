@@ -32,6 +32,19 @@ def test_one_region_from_arrays_simpleitk_and_files_is_the_same(tmp_path):
     assert from_arrays["morph_vol_approx"] == pytest.approx(6 * 8 * 2 * 1.5 * 1.25 * 8)
 
 
+def test_maps_take_what_features_take_and_average_to_the_region():
+    rng = np.random.default_rng(4)
+    image, mask = rng.normal(100, 20, (16, 15, 4)), np.zeros((16, 15, 4), dtype=int)
+    mask[3:12, 3:11], mask[12:14, 3:11] = 2, 1
+    tag = "stat_mean"
+    found = radiocard.feature_maps(image, mask, tags=[tag], label=2, radius=1, spacing_mm=(1, 1, 8))[tag]
+    normalised = (image - image[mask > 0].mean()) / image[mask > 0].std()
+    assert found.array[7, 7, 2] == pytest.approx(normalised[6:9, 6:9, 2].mean())
+    assert np.array_equal(np.isfinite(found.array), mask == 2)
+    with pytest.raises(MaskError, match="Label 7 is not present"):
+        radiocard.feature_maps(image, mask, tags=[tag], label=7, spacing_mm=(1, 1, 8))
+
+
 def test_bad_pairs_are_refused_with_the_values_compared():
     image, mask = box()
     with pytest.raises(MaskError, match="Label 7 is not present in the mask; labels found: 0, 2"):

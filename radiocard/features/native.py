@@ -1,0 +1,148 @@
+"""The native engine: every family of one region that a specification asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiocard.features.histogram import intensity_histogram
+from radiocard.features.intensity import Values, intensity_statistics
+from radiocard.features.ivh import intensity_volume_histogram
+from radiocard.features.local_intensity import local_intensity
+from radiocard.features.prepare import View
+from radiocard.features.region import Region, Spacing
+from radiocard.features.registry import ORIGINAL, texture_suffix
+from radiocard.features.shape_2d import shape_features_2d
+from radiocard.features.shape_3d import shape_features
+from radiocard.features.texture import texture_features
+from radiocard.preprocessing.discretise import discretise
+from radiocard.preprocessing.resegment import bounds
+from radiocard.specs import Discretisation, Family, FeatureSpec
+
+TEXTURE: tuple[Family, ...] = ("glcm", "glrlm", "glszm", "gldzm", "ngtdm", "ngldm")
+
+
+def native_features(view: View, spec: FeatureSpec, *, wanted: frozenset[str] | None) -> Values:
+    """Compute the features of one region in one filtered image.
+
+    Parameters
+    ----------
+    view : View
+        The region, cropped to its bounding box.
+    spec : FeatureSpec
+        Families and all settings. Shape belongs to the original image only.
+    wanted : frozenset of str or None
+        Tags without aggregation and discretisation to compute; None for all. What is not wanted
+        may still be returned where it costs nothing.
+
+    Returns
+    -------
+    dict of str to float or None
+        Full tag (``cm_joint_entr_2d_avg_fbn32``) to value.
+
+    Raises
+    ------
+    IntensityError
+        If voxels are not finite (``E_NONFINITE``) or would need too many bins (``E_BINS``).
+    """
+    region, families = view.region, set(spec.families)
+    out = _shape(region, spec, wanted) if view.image_name == ORIGINAL else Values()
+    if not any(view.image_name in used.names for used in spec.filters):
+        return out
+    if "local_intensity" in families:
+        out |= local_intensity(region)
+    out |= _intensity(region, spec)
+    if families.isdisjoint({"histogram", *TEXTURE}):
+        return out
+    lower = None if spec.resegmentation is None else bounds(spec.resegmentation)[0]
+    grey = discretise(
+        region.values[region.intensity_mask],
+        view.discretisation,
+        convention=spec.convention,
+        lower=lower if view.image_name == ORIGINAL and spec.convention == "ibsi" else None,
+    )
+    if "histogram" in families:
+        found = intensity_histogram(grey, convention=spec.convention)
+        out |= {f"{tag}_{view.discretisation.tag}": value for tag, value in found.items()}
+    levels: NDArray[np.int64] = np.zeros(region.mask.shape, dtype=np.int64)
+    levels[region.intensity_mask] = grey.levels
+    return out | texture_values(
+        levels,
+        n_levels=grey.n_levels,
+        mask=region.mask,
+        spacing=region.spacing,
+        used=view.discretisation,
+        spec=spec,
+        wanted=wanted,
+    )
+
+
+def _shape(region: Region, spec: FeatureSpec, wanted: frozenset[str] | None) -> Values:
+    out: Values = {}
+    if "shape_3d" in spec.families:
+        out |= shape_features(region, convention=spec.convention, wanted=wanted)
+    if "shape_2d" in spec.families:
+        out |= shape_features_2d(region)
+    return out
+
+
+def _intensity(region: Region, spec: FeatureSpec) -> Values:
+    inside = region.values[region.intensity_mask]
+    out: Values = {}
+    if "intensity" in spec.families:
+        shift = spec.pyradiomics.voxel_array_shift if spec.pyradiomics else 0.0
+        volume = float(np.prod(region.spacing))
+        out |= intensity_statistics(inside, convention=spec.convention, shift=shift, voxel_volume=volume)
+    if "ivh" in spec.families and spec.ivh is not None:
+        lower, upper = (None, None) if spec.resegmentation is None else bounds(spec.resegmentation)
+        found = intensity_volume_histogram(inside, spec.ivh, lower=lower, upper=upper)
+        out |= {f"{tag}_{spec.ivh.tag}" if spec.ivh.tag else tag: value for tag, value in found.items()}
+    return out
+
+
+def texture_values(
+    levels: NDArray[np.int64],
+    *,
+    n_levels: int,
+    mask: NDArray[np.bool_],
+    spacing: Spacing,
+    used: Discretisation,
+    spec: FeatureSpec,
+    wanted: frozenset[str] | None,
+) -> Values:
+    """Compute the texture matrices that a specification asks for, under full tags.
+
+    Parameters
+    ----------
+    levels, n_levels, mask, spacing
+        See :func:`radiocard.features.texture.texture_features`.
+    used : Discretisation
+        How the grey levels were made, for the tags.
+    spec : FeatureSpec
+        Families and settings of texture.
+    wanted : frozenset of str or None
+        See :func:`native_features`.
+
+    Returns
+    -------
+    dict of str to float or None
+        Full tag to value.
+    """
+    families = tuple(f for f in TEXTURE if f in spec.families)
+    if not families:
+        return {}
+    found = texture_features(
+        levels,
+        n_levels=n_levels,
+        mask=mask,
+        spacing=spacing,
+        families=families,
+        settings=spec.texture,
+        convention=spec.convention,
+        mcc=spec.convention == "pyradiomics" and (wanted is None or "cm_mcc" in wanted),
+    )
+    out: Values = {}
+    for (family, aggregation, distance), values in found.items():
+        suffix = texture_suffix(family, aggregation, distance, spec, used)
+        out |= {tag + suffix: value for tag, value in values.items()}
+    return out

@@ -1,0 +1,79 @@
+"""Frozen specifications: features, model recipes, rules, reference intervals, evaluation plans.
+
+The only place where YAML is read. A specification holds every setting that changes a
+value; its hash is in every table, model and report.
+"""
+
+from radiocard.specs.base import Interval
+from radiocard.specs.discretisation import Discretisation
+from radiocard.specs.features import (
+    Aggregation,
+    CardiacSettings,
+    CheckSettings,
+    Convention,
+    Family,
+    FeatureSpec,
+    IvhSettings,
+    Normalisation,
+    PyradiomicsNames,
+    Resampling,
+    Resegmentation,
+    TextureSettings,
+)
+from radiocard.specs.models import (
+    Criterion,
+    CriterionGroup,
+    EvaluationPlan,
+    FeaturePools,
+    ModelRecipe,
+    ReferenceInterval,
+    ReferenceSpec,
+    RuleClass,
+    RuleSpec,
+    Selection,
+)
+from radiocard.specs.read import (
+    SCHEMAS,
+    read_as,
+    read_recipe,
+    read_spec,
+    shipped_folder,
+    shipped_names,
+    spec_differences,
+)
+from radiocard.specs.validate import parse_as
+
+__all__ = [
+    "SCHEMAS",
+    "Aggregation",
+    "CardiacSettings",
+    "CheckSettings",
+    "Convention",
+    "Criterion",
+    "CriterionGroup",
+    "Discretisation",
+    "EvaluationPlan",
+    "Family",
+    "FeaturePools",
+    "FeatureSpec",
+    "Interval",
+    "IvhSettings",
+    "ModelRecipe",
+    "Normalisation",
+    "PyradiomicsNames",
+    "ReferenceInterval",
+    "ReferenceSpec",
+    "Resampling",
+    "Resegmentation",
+    "RuleClass",
+    "RuleSpec",
+    "Selection",
+    "TextureSettings",
+    "parse_as",
+    "read_as",
+    "read_recipe",
+    "read_spec",
+    "shipped_folder",
+    "shipped_names",
+    "spec_differences",
+]

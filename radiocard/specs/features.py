@@ -1,0 +1,216 @@
+"""Specification of feature extraction: every setting that decides columns and their values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from radiocard.specs.base import Count, Frozen, Interval, NotNegative, Positive, digest
+from radiocard.specs.discretisation import Discretisation
+from radiocard.specs.filters import Filter, Original
+
+Aggregation = Literal["2d_avg", "2d_comb", "2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb"]
+Convention = Literal["ibsi", "pyradiomics"]
+Family = Literal[
+    "shape_3d",
+    "shape_2d",
+    "local_intensity",
+    "intensity",
+    "histogram",
+    "ivh",
+    "glcm",
+    "glrlm",
+    "glszm",
+    "gldzm",
+    "ngtdm",
+    "ngldm",
+]
+Region = Literal["lv_cavity", "lv_myocardium", "rv_cavity"]
+PhaseName = Literal["ed", "es"]
+
+
+class Normalisation(Frozen):
+    """Intensity normalisation before feature extraction.
+
+    ``zscore`` subtracts the mean and divides by the standard deviation of the voxels of
+    all labelled regions (``labelled``), or of the whole image (``image``); values are then
+    clipped to ``outliers_sd`` and multiplied by ``scale``.
+    """
+
+    method: Literal["none", "zscore"]
+    within: Literal["labelled", "image"]
+    scale: Positive = 1.0
+    outliers_sd: Positive | None = None
+
+
+class Resampling(Frozen):
+    """Resampling to another voxel grid, before everything else but normalisation.
+
+    ``spacing_mm`` is given along ``i, j, k``; 0 keeps an axis as it is, so that ``[2, 2, 0]``
+    resamples in the slice plane. Voxels of the mask are those with a partial volume of at
+    least one half (``linear``), or of their nearest neighbour. ``round_grey`` rounds grey
+    values to whole numbers afterwards, as calibrated units such as HU and ms need.
+    ``pad_distance`` is PyRadiomics' margin around the region [voxel] and has no meaning
+    under ``ibsi``, which resamples the whole image.
+    """
+
+    spacing_mm: tuple[NotNegative, NotNegative, NotNegative]
+    interpolation: Literal["nearest", "linear", "bspline"]
+    mask_interpolation: Literal["nearest", "linear"]
+    round_grey: bool
+    pad_distance: Annotated[int, Field(ge=0)] | None = None
+
+
+class Resegmentation(Frozen):
+    """Which voxels of a region count for intensity and texture.
+
+    ``range`` keeps grey values from the lower to the upper bound; a bound may be null. Its
+    ``unit`` is that of the image (``absolute``), the region's maximum (``relative``) or
+    standard deviations from the region's mean (``sigma``). ``outliers_sd`` then drops what
+    lies further from the mean of the region. ``shape`` applies the result to shape as well.
+    """
+
+    range: tuple[float | None, float | None] | None
+    unit: Literal["absolute", "relative", "sigma"]
+    outliers_sd: Positive | None
+    shape: bool
+
+
+class IvhSettings(Frozen):
+    """How intensities are discretised for the intensity-volume histogram, if at all.
+
+    ``none`` takes each grey value as a level of its own (whole numbers only), ``fbs`` bins of
+    ``width``, ``fbn`` a number of ``bins``.
+    """
+
+    method: Literal["none", "fbs", "fbn"]
+    bins: Count | None = None
+    width: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> IvhSettings:
+        if (self.method == "fbn") != (self.bins is not None) or (self.method == "fbs") != (self.width is not None):
+            msg = "fbn takes 'bins', fbs takes 'width', none takes neither"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def tag(self) -> str:
+        """Column suffix, for example ``fbs2p5``; empty without discretisation."""
+        if self.method == "none":
+            return ""
+        return f"fbn{self.bins}" if self.method == "fbn" else f"fbs{self.width:g}".replace(".", "p")
+
+
+class TextureSettings(Frozen):
+    """Texture matrices: IBSI aggregation methods, distances [voxel] and weights.
+
+    ``2d_avg`` and ``2d_comb`` are one method (2D) for the zone and neighbourhood matrices,
+    which have no direction; so are the 2.5D pair and the 3D pair. Under ``ibsi`` one
+    co-occurrence matrix is made per Chebyshev distance in ``distances``, and neighbourhoods reach
+    as far as the largest; under ``pyradiomics`` all distances enter one set of directions.
+    ``weighting`` weighs directions by exp(-d^2) of this norm before they are merged
+    (``*_comb``). ``coarseness`` is the greatest difference of grey level that still counts as
+    dependent (IBSI alpha, PyRadiomics ``gldm_a``).
+    """
+
+    aggregation: Annotated[tuple[Aggregation, ...], Field(min_length=1)]
+    distances: Annotated[tuple[Count, ...], Field(min_length=1)]
+    weighting: Literal["none", "manhattan", "euclidean", "infinity"]
+    coarseness: NotNegative
+
+
+class PyradiomicsNames(Frozen):
+    """What only a PyRadiomics parameter file says: which features, and their names.
+
+    ``features`` holds full names without filter, such as ``glcm_Contrast``. ``voxel_array_shift``
+    is added to grey values before energy and root mean square. A region must extend over more than
+    one voxel along ``min_dimensions`` axes.
+    """
+
+    features: Annotated[tuple[str, ...], Field(min_length=1)]
+    voxel_array_shift: float
+    min_dimensions: Annotated[int, Field(ge=1, le=3)] = 2
+
+
+class RoiSettings(Frozen):
+    """What a region must be to be described."""
+
+    min_voxels: Count
+    keep_largest: bool
+
+
+class CardiacSettings(Frozen):
+    """Conventions of the cardiac measurements."""
+
+    bsa_formula: Literal["mosteller", "dubois"]
+    myocardial_density_g_ml: Positive
+    papillary: Literal["cavity", "myocardium"]
+    reference: str | None
+
+
+class CheckSettings(Frozen):
+    """Limits of the input checks; they flag, they never change a value."""
+
+    grid_tolerance_voxel: Positive
+    component_min_voxels: Count
+    stroke_volume_difference_pct: Positive
+    lvef_pct: Interval
+    rvef_pct: Interval
+    lvedv_ml: Interval
+    rvedv_ml: Interval
+    lvm_g: Interval
+    wall_thickness_mm: Interval
+
+
+class FeatureSpec(Frozen):
+    """Everything that decides the columns of a table and their values."""
+
+    schema_: Literal["radiocard/feature-spec/1"] = Field(alias="schema")
+    name: str
+    description: str
+    engine: Literal["native", "pyradiomics"]
+    convention: Convention
+    sequence: Literal["cine"]
+    phases: tuple[PhaseName, ...]
+    regions: tuple[Region, ...]
+    normalisation: Normalisation
+    discretisation: Discretisation
+    families: tuple[Family, ...]
+    texture: TextureSettings
+    resampling: Resampling | None = None
+    resegmentation: Resegmentation | None = None
+    filters: Annotated[tuple[Filter, ...], Field(min_length=1)] = (Original(kind="original"),)
+    ivh: IvhSettings | None = None
+    pyradiomics: PyradiomicsNames | None = None
+    roi: RoiSettings
+    cardiac: CardiacSettings
+    checks: CheckSettings
+
+    @field_validator("phases", "regions")
+    @classmethod
+    def _complete(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        needed = get_args(PhaseName if info.field_name == "phases" else Region)
+        if not set(needed) <= set(value):
+            msg = f"the cardiac measurements need {', '.join(needed)}"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _distinct_images(self) -> FeatureSpec:
+        names = [name.lower().replace(".", "-") for used in self.filters for name in used.names]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            msg = f"filters: more than one gives an image named {', '.join(twice)}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of every setting that changes a value (name, description and limits do not)."""
+        return digest({k: v for k, v in self.settings().items() if k != "checks"})
+
+    def settings(self) -> dict[str, Any]:
+        """Return all settings as plain data, without name and description."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"name", "description"})

@@ -1,0 +1,110 @@
+"""Model recipes, published rules, reference intervals, feature pools and evaluation plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from radiocard.specs.base import Count, Frozen, Interval, Positive
+
+
+class Selection(Frozen):
+    """Feature selection inside the fold: the k best columns, or none.
+
+    Best by ANOVA F, by ANOVA F of each class in turn against all others, or by mutual
+    information. A list of k is searched in the inner folds.
+    """
+
+    method: Literal["none", "anova", "anova_per_class", "mutual_info"]
+    k: tuple[Count, ...] = ()
+
+
+class ModelRecipe(Frozen):
+    """How one kind of model is made, from raw columns to probabilities."""
+
+    schema_: Literal["radiocard/model-recipe/1"] = Field(alias="schema")
+    name: str
+    title: str
+    estimator: Literal["svc_rbf", "random_forest", "xgboost", "logistic", "majority"]
+    fixed: Mapping[str, float | int | str | bool | None]
+    grid: Mapping[str, tuple[float | int | str | None, ...]]
+    scale: Literal["standard", "none"]
+    correlation_max: Annotated[float, Field(gt=0, le=1)]
+    select: Selection
+    calibration: Literal["none", "sigmoid"]
+
+
+class Criterion(Frozen):
+    """One comparison of a published rule; the value may depend on sex."""
+
+    column: str
+    op: Literal["lt", "le", "gt", "ge"]
+    value: float | Mapping[Literal["F", "M"], float]
+
+
+class CriterionGroup(Frozen):
+    """Criteria of which at least ``at_least`` must hold."""
+
+    at_least: Count
+    of: tuple[Criterion, ...]
+
+
+class RuleClass(Frozen):
+    """One class of a published rule: the names it goes by, and what must hold."""
+
+    label: str
+    aliases: tuple[str, ...]
+    criteria: tuple[CriterionGroup, ...]
+
+
+class RuleSpec(Frozen):
+    """Published class definitions; the first class whose criteria all hold is the answer."""
+
+    schema_: Literal["radiocard/rule/1"] = Field(alias="schema")
+    name: str
+    title: str
+    citations: tuple[str, ...]
+    classes: tuple[RuleClass, ...]
+
+
+class ReferenceInterval(Frozen):
+    """Mean and standard deviation of one measurement in healthy adults of one sex."""
+
+    column: str
+    sex: Literal["F", "M"]
+    mean: float
+    sd: Positive
+
+
+class ReferenceSpec(Frozen):
+    """A published set of reference values and the conventions it holds for."""
+
+    schema_: Literal["radiocard/reference/1"] = Field(alias="schema")
+    name: str
+    citation: str
+    doi: str
+    papillary: Literal["cavity", "myocardium"]
+    age_y: Interval
+    intervals: tuple[ReferenceInterval, ...]
+
+
+class FeaturePools(Frozen):
+    """Named pools of columns a model may draw on; an entry may end in ``*``."""
+
+    schema_: Literal["radiocard/pools/1"] = Field(alias="schema")
+    pools: Mapping[str, tuple[str, ...]]
+
+
+class EvaluationPlan(Frozen):
+    """Nested cross-validation: folds, repeats, seed, bootstrap size."""
+
+    schema_: Literal["radiocard/evaluation/1"] = Field(alias="schema")
+    name: str
+    outer_folds: Annotated[int, Field(ge=2)]
+    repeats: Count
+    inner_folds: Annotated[int, Field(ge=2)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+    calibration_bins: Annotated[int, Field(ge=2)]
+    random_state: Annotated[int, Field(ge=0)]

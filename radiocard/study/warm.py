@@ -1,0 +1,94 @@
+"""Compile every kernel once, so that no later run has to wait for it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+from radiocard.features.extract import extract_region
+from radiocard.features.jit import is_on_disk
+from radiocard.features.registry import MATRICES
+from radiocard.image import Image
+from radiocard.specs import FeatureSpec, parse_as, read_spec
+
+_FAMILIES = ("shape_3d", "shape_2d", "local_intensity", "intensity", "histogram", "ivh")
+_AGGREGATIONS = {
+    "ibsi": ("2d_avg", "2d_comb", "2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb"),
+    "pyradiomics": ("2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb"),
+}
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """What compiling has given.
+
+    Parameters
+    ----------
+    seconds : float
+        Time it took; little if the machine code was there already.
+    kernels : tuple of str
+        Kernels, as ``module.function``.
+    lost : tuple of str
+        Those of them that could not be kept.
+    folders : tuple of Path
+        Where the machine code lies.
+    """
+
+    seconds: float
+    kernels: tuple[str, ...]
+    lost: tuple[str, ...]
+    folders: tuple[Path, ...]
+
+
+def warm() -> Warmed:
+    """Compile all kernels by describing a tiny region with every family in both conventions.
+
+    Returns
+    -------
+    Warmed
+        Time, kernels, and where their machine code is kept for later processes.
+    """
+    start = time.perf_counter()
+    rng = np.random.default_rng(0)
+    image = Image(rng.integers(0, 9, (14, 12, 6)).astype(float), np.diag([1.5, 1.5, 8.0, 1.0]))
+    mask = np.zeros(image.array.shape, dtype=bool)
+    mask[2:-2, 2:-2, 1:-1] = True
+    for spec in _specs():
+        extract_region(image, mask, spec)
+    seconds = time.perf_counter() - start
+    found = {f"{kernel.py_func.__module__}.{kernel.py_func.__name__}": kernel for kernel in _kernels()}
+    lost = tuple(sorted(name for name, kernel in found.items() if not is_on_disk(kernel)))
+    folders = {Path(kernel.stats.cache_path) for name, kernel in found.items() if name not in lost}
+    return Warmed(seconds, tuple(sorted(found)), lost, tuple(sorted(folders)))
+
+
+def _specs() -> Iterator[FeatureSpec]:
+    for convention, aggregation in _AGGREGATIONS.items():
+        families = [f for f in (*_FAMILIES, *sorted(MATRICES)) if convention == "ibsi" or f not in {"ivh", "gldzm"}]
+        own = {
+            "name": "warm",
+            "description": "Every family.",
+            "convention": convention,
+            "families": families,
+            "normalisation": {"method": "none", "within": "labelled"},
+            "ivh": {"method": "none"},
+            "texture": {"aggregation": aggregation, "distances": [1], "weighting": "none", "coarseness": 0},
+        }
+        yield parse_as(FeatureSpec, read_spec("cine_sax").settings() | own, "warm")
+
+
+def _kernels() -> Iterator[Any]:
+    """Yield every kernel of the modules that are loaded, each once; parts of kernels are compiled with them."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("radiocard."):
+            for thing in vars(module).values():
+                whole = isinstance(thing, Dispatcher) and thing.targetoptions.get("inline") != "always"
+                if whole and thing.py_func.__module__ == name:
+                    yield thing
