@@ -34,8 +34,8 @@ FOLDER = Path(__file__).parents[1] / "reports" / "validation"
 WORKER = Path(__file__).with_name("engine_worker.py")
 CLASSES = ("firstorder", "shape", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 TASKS = {
-    "cardiac": "one cardiac region, all PyRadiomics classes",
-    "isotropic": "the same resampled to 1.6 mm: an isotropic region of 47,000 voxels",
+    "cardiac": "one myocardium of 11,000 voxels, all PyRadiomics classes",
+    "isotropic": "a myocardium at 1.5 mm isotropic, 47,000 voxels",
     "filters": "original, 8 wavelets and 3 LoG",
     "patient": "one patient from files: ED and ES, three labels",
 }
@@ -118,12 +118,12 @@ def requests(task: str, folder: Path, seed: int, parameters: dict[str, str]) -> 
     """Write the files of one round."""
     out: dict[str, Any] = {"task": task, "parameters": parameters["filters" if task == "filters" else "original"]}
     if task == "isotropic":
-        mask, spacing = np.pad(ring((80, 80, 34), 18, 30), 6), (1.6, 1.6, 1.6)
+        mask, spacing = np.pad(ring((76, 76, 57), 21, 28), 6), (1.5, 1.5, 1.5)
         out["image"] = written(folder, "image", picture(mask.shape, seed), spacing)
         out["mask"] = written(folder, "mask", mask.astype(np.uint8), spacing)
         return out
     shape, spacing = (216, 256, 10), (1.4, 1.4, 8.0)
-    myocardium, cavity = ring(shape, 21, 33), ring(shape, 0, 21)
+    myocardium, cavity = ring(shape, 22, 31), ring(shape, 0, 22)
     if task != "patient":
         out["image"] = written(folder, "image", picture(shape, seed), spacing)
         out["mask"] = written(folder, "mask", myocardium.astype(np.uint8), spacing)

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radiocard.cli.console import NOTHING, OK, PARTIAL, note, progress, require_suffix, say, say_issues, say_json
+from radiocard.cli.console import (
+    NOTHING,
+    OK,
+    PARTIAL,
+    compile_first,
+    note,
+    progress,
+    require_suffix,
+    say,
+    say_issues,
+    say_json,
+)
 
 if TYPE_CHECKING:
     from radiocard.io.cohort import Cohort
@@ -71,6 +82,7 @@ def extract(
     require_suffix(output, ".parquet", ".csv")
     found = study.as_cohort(cohort)
     say_layout(found)
+    compile_first()
     findings = output.with_name(f"{output.stem}.issues.jsonl")
     with output_lock(output):
         try:

@@ -103,3 +103,15 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT}:
         return SYSTEM
     return BUG
+
+
+def compile_first() -> None:
+    """Compile the feature engine where its machine code is not on disk yet, and say so."""
+    from radiocard.study.warm import state, warm
+
+    found = state()
+    if found == "missing":
+        note("Compiling the feature engine: once, some ten seconds.")
+        warm()
+    elif found == "not kept":
+        note("No folder for machine code can be written: each process compiles anew. See radiocard warm.")

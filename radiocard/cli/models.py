@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from radiocard.cli.cohorts import CohortArgument, JobsOption, JsonOption, say_layout
-from radiocard.cli.console import OK, PARTIAL, note, progress, require_suffix, say, say_issues, say_json
+from radiocard.cli.console import OK, PARTIAL, compile_first, note, progress, require_suffix, say, say_issues, say_json
 
 TableArgument = Annotated[Path, typer.Argument(help="Table written by 'radiocard extract'.", show_default=False)]
 ModelArgument = Annotated[Path, typer.Argument(help="Model written by 'radiocard train'.", show_default=False)]
@@ -114,6 +114,7 @@ def predict(
         require_suffix(output, ".json", ".csv")
     bundle, found = load_model(model), as_cohort(cohort)
     say_layout(found)
+    compile_first()
     with progress("Predicting", len(found.cases)) as step:
         result = study.predict(bundle, found, jobs=jobs, allow_simulated_model=allow_simulated_model, progress=step)
     if output is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from radiocard.cli.cohorts import CohortArgument, JobsOption, JsonOption
-from radiocard.cli.console import note, progress, require_suffix, say, say_json
+from radiocard.cli.console import compile_first, note, progress, require_suffix, say, say_json
 from radiocard.cli.models import ForceOption, ModelArgument
 
 PatientOption = Annotated[str, typer.Option("--patient", help="Identifier of the patient.")]
@@ -69,6 +69,7 @@ def report(
     require_suffix(output, ".html", ".pdf", ".json")
     told = f"radiocard report MODEL COHORT --patient {patient} -o report{output.suffix}"
     force = {"allow_simulated_model": allow_simulated_model}
+    compile_first()
     result = study.report_patient(load_model(model), cohort, patient, command=told, **force)
     paths = study.write_report(result, output)
     if as_json:
@@ -97,6 +98,7 @@ def demo(
     """
     from radiocard.study.demo import demo as study
 
+    compile_first()
     result = study(output, seed=seed, jobs=jobs, say=note, progress=progress)
     if as_json:
         say_json(result.to_dict())

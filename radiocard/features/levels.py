@@ -89,7 +89,7 @@ def prepare_block(levels: NDArray[Any], *, reach: int) -> Block:
     >>> block.grey.tolist(), block.ranks[block.positions].tolist()
     ([1.0, 7.0], [1, 2])
     """
-    array = np.ascontiguousarray(levels, dtype=np.int64)
+    array = np.ascontiguousarray(levels, dtype=np.int32)
     ni, nj, nk = array.shape
     row, plane = nk + reach, (nj + reach) * (nk + reach)
     front = reach * (plane + row + 1)

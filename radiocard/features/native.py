@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,12 +53,13 @@ def native_features(view: View, spec: FeatureSpec, *, wanted: frozenset[str] | N
         return out
     if "local_intensity" in families:
         out |= local_intensity(region)
-    out |= _intensity(region, spec)
+    inside = region.values[region.intensity_mask]
+    out |= _intensity(inside, region, spec)
     if families.isdisjoint({"histogram", *TEXTURE}):
         return out
     lower = None if spec.resegmentation is None else bounds(spec.resegmentation)[0]
     grey = discretise(
-        region.values[region.intensity_mask],
+        inside,
         view.discretisation,
         convention=spec.convention,
         lower=lower if view.image_name == ORIGINAL and spec.convention == "ibsi" else None,
@@ -64,7 +67,7 @@ def native_features(view: View, spec: FeatureSpec, *, wanted: frozenset[str] | N
     if "histogram" in families:
         found = intensity_histogram(grey, convention=spec.convention)
         out |= {f"{tag}_{view.discretisation.tag}": value for tag, value in found.items()}
-    levels: NDArray[np.int64] = np.zeros(region.mask.shape, dtype=np.int64)
+    levels: NDArray[np.int32] = np.zeros(region.mask.shape, dtype=np.int32)
     levels[region.intensity_mask] = grey.levels
     return out | texture_values(
         levels,
@@ -86,8 +89,7 @@ def _shape(region: Region, spec: FeatureSpec, wanted: frozenset[str] | None) -> 
     return out
 
 
-def _intensity(region: Region, spec: FeatureSpec) -> Values:
-    inside = region.values[region.intensity_mask]
+def _intensity(inside: NDArray[np.floating[Any]], region: Region, spec: FeatureSpec) -> Values:
     out: Values = {}
     if "intensity" in spec.families:
         shift = spec.pyradiomics.voxel_array_shift if spec.pyradiomics else 0.0
@@ -101,7 +103,7 @@ def _intensity(region: Region, spec: FeatureSpec) -> Values:
 
 
 def texture_values(
-    levels: NDArray[np.int64],
+    levels: NDArray[np.int32],
     *,
     n_levels: int,
     mask: NDArray[np.bool_],

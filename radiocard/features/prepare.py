@@ -194,7 +194,8 @@ class _Grids:
         if spec.roi.keep_largest:
             mask = _largest_component(mask)
         _require_voxels(mask, spec.roi.min_voxels)
-        require_finite(image.array[mask], where="the region")
+        if self.stored.array.dtype.kind not in "biu":
+            require_finite(image.array[mask], where="the region")
         inside = mask
         if spec.resegmentation is not None:
             inside = resegment(image.array, mask, settings=spec.resegmentation)
@@ -266,15 +267,17 @@ def _padded(box: Box, margin: tuple[int, int, int], shape: tuple[int, ...]) -> B
 def _region(
     found: Prepared, box: Box, block: Box, values: NDArray[np.floating[Any]], margin: tuple[int, int, int]
 ) -> Region:
-    near = _padded(box, margin, found.mask.shape)
     inner = _within(box, block)
+    mask = np.ascontiguousarray(found.mask[box])
+    own = np.ascontiguousarray(values[inner])
+    near = _padded(box, margin, found.mask.shape)
     return Region(
-        mask=np.ascontiguousarray(found.mask[box]),
-        intensity_mask=np.ascontiguousarray(found.intensity_mask[box]),
-        raw=np.ascontiguousarray(found.raw[box]),
-        values=np.ascontiguousarray(values[inner]),
+        mask=mask,
+        intensity_mask=mask if found.intensity_mask is found.mask else np.ascontiguousarray(found.intensity_mask[box]),
+        raw=own if np.shares_memory(values, found.raw) else np.ascontiguousarray(found.raw[box]),
+        values=own,
         spacing=found.image.spacing_mm,
-        context=np.ascontiguousarray(values[_within(near, block)]),
+        context=own if near == box else np.ascontiguousarray(values[_within(near, block)]),
         origin=_start(_within(box, near)),
     )
 

@@ -70,7 +70,7 @@ def texture_features(
     ----------
     levels : ndarray of int, shape (ni, nj, nk)
         Grey levels from 1 inside the ROI intensity mask, 0 outside; ``k`` is the slice axis.
-        No conversion is needed for C-contiguous int64.
+        No conversion is needed for C-contiguous int32.
     n_levels : int
         Number of grey levels of the discretisation.
     mask : ndarray of bool, shape (ni, nj, nk)

@@ -101,7 +101,7 @@ class _Neighbourhoods:
         self.reach = (radius, radius, 0 if flat else radius)
         self.mask = region.intensity_mask
         self.values = region.values
-        self.levels = np.zeros(region.mask.shape, dtype=np.int64)
+        self.levels = np.zeros(region.mask.shape, dtype=np.int32)
         grey = discretise(region.values[self.mask], view.discretisation, convention=spec.convention)
         self.levels[self.mask] = grey.levels
         self.n_levels = grey.n_levels
@@ -121,7 +121,7 @@ class _Neighbourhoods:
         )
         mask = np.ascontiguousarray(self.mask[box])
         levels = np.ascontiguousarray(self.levels[box])
-        grey = GreyLevels(levels[mask], self.n_levels)
+        grey = GreyLevels(levels[mask].astype(np.int64), self.n_levels)
         spec, out = self.spec, Values()
         if "intensity" in spec.families:
             out |= intensity_statistics(self.values[box][mask], convention=spec.convention)

@@ -110,8 +110,9 @@ class TextureSettings(Frozen):
     which have no direction; so are the 2.5D pair and the 3D pair. Under ``ibsi`` one
     co-occurrence matrix is made per Chebyshev distance in ``distances``, and neighbourhoods reach
     as far as the largest; under ``pyradiomics`` all distances enter one set of directions.
-    ``weighting`` weighs directions by exp(-d^2) of this norm before they are merged
-    (``*_comb``). ``coarseness`` is the greatest difference of grey level that still counts as
+    ``weighting`` weighs directions by the length d of an offset in this norm before they are merged
+    (``*_comb``): by exp(-d^2), d in voxels under ``ibsi`` and in mm under ``pyradiomics``, which
+    weighs run lengths by d itself. ``coarseness`` is the greatest difference of grey level that still counts as
     dependent (IBSI alpha, PyRadiomics ``gldm_a``).
     """
 

@@ -10,25 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from radiocard.features.catalogue import FEATURES
 from radiocard.features.registry import MATRICES, aggregations, full_tags, texture_suffix
-from radiocard.specs import FeatureSpec, parse_as, read_spec
+from radiocard.specs import Family, FeatureSpec, parse_as, read_spec
 
-_FAMILIES = (
-    "shape_3d",
-    "local_intensity",
-    "intensity",
-    "histogram",
-    "ivh",
-    "glcm",
-    "glrlm",
-    "glszm",
-    "gldzm",
-    "ngtdm",
-    "ngldm",
-)
+_FAMILIES = tuple(family for family in get_args(Family) if family != "shape_2d")
 _PLANAR = ("2d_avg", "2d_comb", "2_5d_avg", "2_5d_comb")
 _SPATIAL = ("3d_avg", "3d_comb")
 _NO_IVH: Mapping[str, Any] = MappingProxyType({"method": "none"})

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
@@ -67,6 +67,20 @@ def warm() -> Warmed:
     lost = tuple(sorted(name for name, kernel in found.items() if not is_on_disk(kernel)))
     folders = {Path(kernel.stats.cache_path) for name, kernel in found.items() if name not in lost}
     return Warmed(seconds, tuple(sorted(found)), lost, tuple(sorted(folders)))
+
+
+def state() -> Literal["ready", "missing", "not kept"]:
+    """Say whether the machine code of all kernels is on disk.
+
+    Returns
+    -------
+    {'ready', 'missing', 'not kept'}
+        ``not kept`` where no folder can be written, so that each process compiles anew.
+    """
+    kernels = list(_kernels())
+    if all(map(is_on_disk, kernels)):
+        return "ready"
+    return "missing" if all(kernel.stats.cache_path for kernel in kernels) else "not kept"
 
 
 def _specs() -> Iterator[FeatureSpec]:

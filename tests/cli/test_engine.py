@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from radiocard.cli.console import compile_first
+
 COMMANDS = ("features", "ibsi-check", "warm")
 
 
@@ -34,6 +36,23 @@ def test_features_lists_them_with_code_and_unit():
     told = run("features", "--family", "glc")
     assert told.returncode == 2
     assert "Did you mean 'glcm'?" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("found", "told", "compiles"),
+    [
+        ("ready", "", False),
+        ("missing", "Compiling the feature engine: once, some ten seconds.\n", True),
+        ("not kept", "No folder for machine code can be written: each process compiles anew", False),
+    ],
+)
+def test_a_run_compiles_first_and_says_so(found, told, compiles, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr("radiocard.study.warm.state", lambda: found)
+    monkeypatch.setattr("radiocard.study.warm.warm", lambda: calls.append(found))
+    compile_first()
+    assert capsys.readouterr().err.startswith(told)
+    assert bool(calls) == compiles
 
 
 def test_ibsi_check_writes_the_table_and_the_values(tmp_path, ibsi_folder):

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,22 +11,11 @@ import pytest
 from radiocard.features.extract import extract_region
 from radiocard.features.registry import FEATURES, full_tags
 from radiocard.image import Image
+from radiocard.specs import Family
 
 DATA = Path(__file__).parent / "data"
 AGGREGATIONS = ("2d_avg", "2d_comb", "2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb")
-FAMILIES = (
-    "shape_3d",
-    "local_intensity",
-    "intensity",
-    "histogram",
-    "ivh",
-    "glcm",
-    "glrlm",
-    "glszm",
-    "gldzm",
-    "ngtdm",
-    "ngldm",
-)
+FAMILIES = tuple(family for family in get_args(Family) if family != "shape_2d")
 NOT_COMPUTED = {"morph_vol_dens_ombb", "morph_area_dens_ombb", "morph_vol_dens_mvee", "morph_area_dens_mvee"}
 
 with (DATA / "ibsi_digital_phantom.csv").open(encoding="utf-8") as file:

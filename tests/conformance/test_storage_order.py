@@ -1,6 +1,7 @@
 """``convention: ibsi``: one physical image gives the same features however it is stored."""
 
 from itertools import permutations, product
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,22 +9,10 @@ from scipy import ndimage
 
 from radiocard.features.extract import extract_region
 from radiocard.image import Image
+from radiocard.specs import Family
 
 EVERYTHING = {
-    "families": [
-        "shape_3d",
-        "shape_2d",
-        "local_intensity",
-        "intensity",
-        "histogram",
-        "ivh",
-        "glcm",
-        "glrlm",
-        "glszm",
-        "gldzm",
-        "ngtdm",
-        "ngldm",
-    ],
+    "families": get_args(Family),
     "texture": {
         "aggregation": ["2d_avg", "2_5d_comb", "3d_avg", "3d_comb"],
         "distances": [1],

@@ -5,9 +5,14 @@ import sys
 
 import pytest
 
-from radiocard.study.warm import warm
+from radiocard.study.warm import state, warm
 
-CODE = "from radiocard.study.warm import warm; w = warm(); print(len(w.kernels), len(w.lost), *w.folders, sep='\\n')"
+CODE = """
+from radiocard.study.warm import state, warm
+before = state()
+w = warm()
+print(before, state(), len(w.kernels), len(w.lost), *w.folders, sep="\\n")
+"""
 
 # What numba does where neither the package nor the user's cache folder can be written.
 NO_FOLDER = """
@@ -27,6 +32,7 @@ main()
 def test_every_kernel_is_compiled_and_kept():
     result = warm()
     assert result.lost == ()
+    assert state() == "ready"
     assert len(result.kernels) == len(set(result.kernels)) > 10
     assert all(folder.is_dir() for folder in result.folders)
     again = warm()
@@ -38,7 +44,8 @@ def test_every_kernel_is_compiled_and_kept():
 def test_another_folder_can_be_named(tmp_path):
     env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     told = subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True, check=True)
-    n, lost, *folders = told.stdout.split()
+    before, after, n, lost, *folders = told.stdout.split()
+    assert (before, after) == ("missing", "ready")
     assert int(n) > 10
     assert lost == "0"
     assert folders
