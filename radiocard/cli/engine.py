@@ -29,8 +29,12 @@ def features(family: FamilyOption = None, markdown: MarkdownOption = False, as_j
     radiocard features --family glcm
     radiocard features --json > features.json
     """
+    from radiocard.errors import UsageError
     from radiocard.features.dictionary import dictionary, dictionary_page
 
+    if markdown and as_json:
+        msg = "--markdown and --json are two forms of one list, expected one of them."
+        raise UsageError(msg)
     entries = dictionary(family)
     if markdown:
         say(dictionary_page().rstrip("\n"))
@@ -55,7 +59,8 @@ def ibsi_check(path: PhantomArgument, output: TableOption = None, rows: RowsOpti
 
     The folder holds digital_phantom/ and ct_phantom/, each with image.nii.gz and mask.nii.gz,
     and reference_values/ with the published sheets as CSV. The table is fit for the supplement
-    of a paper. Exit code 3 if a consensus value is not met or was not computed.
+    of a paper. Exit code 3 unless all configurations were run and compared, and every consensus
+    value is met.
     """
     from radiocard.cli.console import require_suffix
     from radiocard.io.store import write_json, write_text
@@ -78,6 +83,8 @@ def ibsi_check(path: PhantomArgument, output: TableOption = None, rows: RowsOpti
         for written in (output, rows):
             if written is not None:
                 say(f"Written: {written}")
+    if not result.compared:
+        note("Nothing to compare with: no reference values.")
     raise typer.Exit(OK if result.complies else PARTIAL)
 
 

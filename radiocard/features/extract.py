@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,8 +14,9 @@ from radiocard.errors import CaseError, GeometryError, Issue
 from radiocard.features import pyradiomics_engine
 from radiocard.features.intensity import Values
 from radiocard.features.native import TEXTURE, native_features
-from radiocard.features.prepare import Prepared, View, prepare_all, views
+from radiocard.features.prepare import Prepared, prepare_all
 from radiocard.features.registry import ORIGINAL, filter_part, full_tags, texture_column, texture_tags, wanted_features
+from radiocard.features.views import View, views
 from radiocard.image import Case, Image, LabelMap
 from radiocard.specs import Discretisation, FeatureSpec
 
@@ -135,8 +137,8 @@ def _phase(
         found, more = _describe(regions, spec)
         refused |= more
     except CaseError as error:
-        refused |= dict.fromkeys(masks, error)
-    issues = _thick_slices(image, spec, case, field)
+        refused = dict.fromkeys(masks, error) | refused
+    issues = _thick_slices(regions, spec, case, field)
     for region in spec.regions:
         where = f"{field}.{region}"
         if region in refused:
@@ -148,10 +150,9 @@ def _phase(
     return found, issues
 
 
-def _thick_slices(image: Image, spec: FeatureSpec, case: str, field: str) -> list[Issue]:
+def _thick_slices(regions: Mapping[str, Prepared], spec: FeatureSpec, case: str, field: str) -> list[Issue]:
     """Neighbours across thick slices are not neighbours of the tissue."""
-    spacing = spec.resampling.spacing_mm if spec.resampling is not None else (0.0, 0.0, 0.0)
-    used = [new or old for new, old in zip(spacing, image.spacing_mm, strict=True)]
+    used = next((region.image.spacing_mm for region in regions.values()), (1.0, 1.0, 1.0))
     ratio = max(used) / min(used)
     deep = any(a.startswith("3d") for a in spec.texture.aggregation) and not set(TEXTURE).isdisjoint(spec.families)
     if ratio <= _THICK or not deep:
@@ -220,4 +221,4 @@ def _findings(found: Values, inside: NDArray[Any], tags: Sequence[str], case: st
 
 
 def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -7,14 +7,19 @@ References
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from radiocard.features.intensity import Values, moments_and_ranks
 from radiocard.preprocessing.discretise import GreyLevels
 from radiocard.specs import Convention
 
+_OF_SHARES = frozenset({"ih_entropy", "ih_uniformity"})
 
-def intensity_histogram(grey: GreyLevels, *, convention: Convention) -> Values:
+
+def intensity_histogram(grey: GreyLevels, *, convention: Convention, wanted: frozenset[str] | None = None) -> Values:
     """Compute the 23 intensity histogram features of one region.
 
     Parameters
@@ -23,6 +28,9 @@ def intensity_histogram(grey: GreyLevels, *, convention: Convention) -> Values:
         Discretised grey values, n >= 1 voxels.
     convention : {'ibsi', 'pyradiomics'}
         ``pyradiomics`` adds 3 to the kurtosis; all else is equal.
+    wanted : frozenset of str, optional
+        Tags to compute; where only entropy and uniformity are among them, only they are. All
+        without it.
 
     Returns
     -------
@@ -38,18 +46,23 @@ def intensity_histogram(grey: GreyLevels, *, convention: Convention) -> Values:
     1.0
     """
     counts = np.bincount(grey.levels, minlength=grey.n_levels + 1)[1:]
-    ordered = np.repeat(np.arange(1.0, counts.size + 1), counts)
-    out = moments_and_ranks(ordered, convention=convention)
     p = counts[counts > 0] / grey.levels.size
+    shares: Values = {"ih_entropy": float(-np.sum(p * np.log2(p))) + 0.0, "ih_uniformity": float(np.sum(p * p))}
+    if wanted is not None and {tag for tag in wanted if tag.startswith("ih_")} <= _OF_SHARES:
+        return shares
+    ordered = np.repeat(np.arange(1.0, counts.size + 1), counts)
+    out = {f"ih_{name}": value for name, value in moments_and_ranks(ordered, convention=convention).items()}
     modes = np.flatnonzero(counts == counts.max()) + 1
-    out["mode"] = float(modes[np.argmin(np.abs(modes - (out["mean"] or 0.0)))])
-    out["entropy"] = float(-np.sum(p * np.log2(p))) + 0.0
-    out["uniformity"] = float(np.sum(p * p))
-    out |= dict.fromkeys(("max_grad", "max_grad_g", "min_grad", "min_grad_g"))
+    out["ih_mode"] = float(modes[np.argmin(np.abs(modes - (out["ih_mean"] or 0.0)))])
+    return out | shares | _gradients(counts)
+
+
+def _gradients(counts: NDArray[np.integer[Any]]) -> Values:
+    out: Values = dict.fromkeys(("ih_max_grad", "ih_max_grad_g", "ih_min_grad", "ih_min_grad_g"))
     if counts.size > 1:
         gradient = np.empty(counts.size)
         gradient[1:-1] = (counts[2:] - counts[:-2]) / 2
         gradient[0], gradient[-1] = counts[1] - counts[0], counts[-1] - counts[-2]
-        out["max_grad"], out["max_grad_g"] = float(gradient.max()), float(np.argmax(gradient) + 1)
-        out["min_grad"], out["min_grad_g"] = float(gradient.min()), float(np.argmin(gradient) + 1)
-    return {f"ih_{name}": value for name, value in out.items()}
+        out["ih_max_grad"], out["ih_max_grad_g"] = float(gradient.max()), float(np.argmax(gradient) + 1)
+        out["ih_min_grad"], out["ih_min_grad_g"] = float(gradient.min()), float(np.argmin(gradient) + 1)
+    return out

@@ -62,7 +62,12 @@ def is_on_disk(dispatcher: Any) -> bool:
     Returns
     -------
     bool
-        False as well where nothing can be kept.
+        False as well where nothing can be kept, and where it was kept before the source file of the
+        kernel was written last, as by an upgrade: numba compiles a file anew whose content has changed.
     """
-    folder = dispatcher.stats.cache_path
-    return bool(folder) and any(Path(folder).glob(f"*.{dispatcher.py_func.__qualname__}-*.nbi"))
+    folder, function = dispatcher.stats.cache_path, dispatcher.py_func
+    source = Path(function.__code__.co_filename)
+    if not folder or not source.is_file():
+        return False
+    written = source.stat().st_mtime
+    return any(kept.stat().st_mtime >= written for kept in Path(folder).glob(f"*.{function.__qualname__}-*.nbi"))

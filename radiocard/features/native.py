@@ -11,13 +11,13 @@ from radiocard.features.histogram import intensity_histogram
 from radiocard.features.intensity import Values, intensity_statistics
 from radiocard.features.ivh import intensity_volume_histogram
 from radiocard.features.local_intensity import local_intensity
-from radiocard.features.prepare import View
 from radiocard.features.region import Region, Spacing
 from radiocard.features.registry import ORIGINAL, texture_suffix
 from radiocard.features.shape_2d import shape_features_2d
 from radiocard.features.shape_3d import shape_features
 from radiocard.features.texture import texture_features
-from radiocard.preprocessing.discretise import discretise
+from radiocard.features.views import View
+from radiocard.preprocessing.discretise import GreyLevels, discretise
 from radiocard.preprocessing.resegment import bounds
 from radiocard.specs import Discretisation, Family, FeatureSpec
 
@@ -53,22 +53,22 @@ def native_features(view: View, spec: FeatureSpec, *, wanted: frozenset[str] | N
         return out
     if "local_intensity" in families:
         out |= local_intensity(region)
-    inside = region.values[region.intensity_mask]
-    out |= _intensity(inside, region, spec)
+    places = np.flatnonzero(region.intensity_mask)
+    inside = region.values.ravel()[places]
+    if "intensity" in families:
+        out |= statistics(inside, region.spacing, spec)
+    if "ivh" in families and spec.ivh is not None:
+        lower, upper = _bounds(view, spec)
+        found = intensity_volume_histogram(inside, spec.ivh, lower=lower, upper=upper)
+        out |= {f"{tag}_{spec.ivh.tag}" if spec.ivh.tag else tag: value for tag, value in found.items()}
     if families.isdisjoint({"histogram", *TEXTURE}):
         return out
-    lower = None if spec.resegmentation is None else bounds(spec.resegmentation)[0]
-    grey = discretise(
-        inside,
-        view.discretisation,
-        convention=spec.convention,
-        lower=lower if view.image_name == ORIGINAL and spec.convention == "ibsi" else None,
-    )
+    grey = grey_levels(view, inside, spec)
     if "histogram" in families:
-        found = intensity_histogram(grey, convention=spec.convention)
+        found = intensity_histogram(grey, convention=spec.convention, wanted=wanted)
         out |= {f"{tag}_{view.discretisation.tag}": value for tag, value in found.items()}
     levels: NDArray[np.int32] = np.zeros(region.mask.shape, dtype=np.int32)
-    levels[region.intensity_mask] = grey.levels
+    levels.ravel()[places] = grey.levels
     return out | texture_values(
         levels,
         n_levels=grey.n_levels,
@@ -89,17 +89,22 @@ def _shape(region: Region, spec: FeatureSpec, wanted: frozenset[str] | None) -> 
     return out
 
 
-def _intensity(inside: NDArray[np.floating[Any]], region: Region, spec: FeatureSpec) -> Values:
-    out: Values = {}
-    if "intensity" in spec.families:
-        shift = spec.pyradiomics.voxel_array_shift if spec.pyradiomics else 0.0
-        volume = float(np.prod(region.spacing))
-        out |= intensity_statistics(inside, convention=spec.convention, shift=shift, voxel_volume=volume)
-    if "ivh" in spec.families and spec.ivh is not None:
-        lower, upper = (None, None) if spec.resegmentation is None else bounds(spec.resegmentation)
-        found = intensity_volume_histogram(inside, spec.ivh, lower=lower, upper=upper)
-        out |= {f"{tag}_{spec.ivh.tag}" if spec.ivh.tag else tag: value for tag, value in found.items()}
-    return out
+def _bounds(view: View, spec: FeatureSpec) -> tuple[float | None, float | None]:
+    """Return the range of re-segmentation, which filtered images do not share."""
+    return bounds(spec.resegmentation) if view.image_name == ORIGINAL else (None, None)
+
+
+def grey_levels(view: View, inside: NDArray[np.floating[Any]], spec: FeatureSpec) -> GreyLevels:
+    """Discretise the grey values of one region, see :func:`radiocard.preprocessing.discretise.discretise`."""
+    lower = _bounds(view, spec)[0] if spec.convention == "ibsi" else None
+    return discretise(inside, view.discretisation, convention=spec.convention, lower=lower)
+
+
+def statistics(inside: NDArray[np.floating[Any]], spacing: Spacing, spec: FeatureSpec) -> Values:
+    """Compute the intensity statistics of some voxels under the settings of a specification."""
+    shift = spec.pyradiomics.voxel_array_shift if spec.pyradiomics else 0.0
+    volume = float(np.prod(spacing))
+    return intensity_statistics(inside, convention=spec.convention, shift=shift, voxel_volume=volume)
 
 
 def texture_values(

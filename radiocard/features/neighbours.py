@@ -31,6 +31,8 @@ DEPENDENCE_TAGS: Final = (
     *("ngl_glnu", "ngl_glnu_norm", "ngl_dcnu", "ngl_dcnu_norm", "ngl_dc_perc"),
     *("ngl_gl_var", "ngl_dc_var", "ngl_dc_entr", "ngl_dc_energy"),
 )
+# What a slice adds to a mean where the feature divides by 0, by the reference manual of the IBSI.
+_FILLS: Final = {"ngt_coarseness": 1e6, "ngt_contrast": 0.0, "ngt_busyness": 0.0, "ngt_strength": 0.0}
 _VOXEL: Final = 2**32
 Matrices = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
@@ -60,7 +62,8 @@ def neighbour_features(
     dict of (str, str) to dict of str to float or None
         ``ngtdm`` or ``ngldm``, and the pooling, to values by tag. Features of
         the difference matrix are None where they divide by 0, as all but complexity do for one
-        grey level.
+        grey level; in a mean over slices of which others define them, such a slice adds 0
+        (coarseness 1e6).
     """
     differences: dict[Pooling, list[FloatArray]] = {name: [] for name in poolings}
     dependences: dict[Pooling, list[FloatArray]] = {name: [] for name in poolings}
@@ -74,7 +77,7 @@ def neighbour_features(
         dependences[name].append(size_features(counts, block.grey, sizes, counts.sum(axis=(1, 2))))
     out: dict[tuple[Literal["ngtdm", "ngldm"], Pooling], Values] = {}
     for name in poolings:
-        out["ngtdm", name] = mean_values(differences[name], DIFFERENCE_TAGS, fills={})
+        out["ngtdm", name] = mean_values(differences[name], DIFFERENCE_TAGS, fills=_FILLS)
         out["ngldm", name] = mean_values(dependences[name], DEPENDENCE_TAGS, fills={})
     return out
 

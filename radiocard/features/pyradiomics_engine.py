@@ -17,10 +17,10 @@ from radiocard.errors import MissingExtraError, SpecError
 from radiocard.features.catalogue import Feature
 from radiocard.features.intensity import Values
 from radiocard.features.native import TEXTURE
-from radiocard.features.prepare import View
 from radiocard.features.region import Spacing
 from radiocard.features.registry import ORIGINAL, SHAPE, full_tags, wanted_features
 from radiocard.features.shape_2d import largest_slices
+from radiocard.features.views import View
 from radiocard.preprocessing.discretise import discretise
 from radiocard.specs import FeatureSpec
 

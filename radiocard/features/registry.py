@@ -1,8 +1,11 @@
 """How features are named: the tags of a region, the columns of a table.
 
 ``<tag>[_<aggregation>][_d<distance>][_a<coarseness>][_w_<norm>][_<discretisation>]``, with each part
-only where it changes the value, so that two specifications never share a column. A specification
-made from a PyRadiomics parameter file has PyRadiomics' names (``original_glcm_Contrast``).
+only where it changes the value, so that columns of one specification differ. Two specifications may
+share a name, since convention, normalisation, resampling, re-segmentation and details of a filter
+such as its boundary and cut-off are not in it; the hash of the specification, which every table
+holds, tells their columns apart. A specification made from a PyRadiomics parameter file has
+PyRadiomics' names (``original_glcm_Contrast``).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Sequence
 from radiocard.features.catalogue import BY_PYRADIOMICS, FEATURES, Feature
 from radiocard.features.describe import ColumnInfo, describe_texture_column
 from radiocard.specs import Discretisation, Family, FeatureSpec
+from radiocard.specs.base import number_text
 
 __all__ = [
     "BY_PYRADIOMICS",
@@ -94,7 +98,7 @@ def texture_suffix(
         reach: Sequence[int] = sorted(set(texture.distances)) if spec.convention == "pyradiomics" else [distance]
         parts += [] if list(reach) == [1] else ["d" + "_".join(map(str, reach))]
     if family == "ngldm" and texture.coarseness > 0:
-        parts.append("a" + f"{texture.coarseness:g}".replace(".", "p"))
+        parts.append("a" + number_text(texture.coarseness))
     if family in _DIRECTIONAL and aggregation.endswith("_comb") and texture.weighting != "none":
         parts.append(f"w_{texture.weighting}")
     return "_".join([*parts, (discretisation or spec.discretisation).tag])

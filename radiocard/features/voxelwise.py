@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radiocard.errors import SpecError, UsageError
 from radiocard.features.histogram import intensity_histogram
-from radiocard.features.intensity import Values, intensity_statistics
-from radiocard.features.native import TEXTURE, texture_values
-from radiocard.features.prepare import View, prepare_all, views
+from radiocard.features.intensity import Values
+from radiocard.features.native import TEXTURE, grey_levels, statistics, texture_values
+from radiocard.features.prepare import prepare_all
 from radiocard.features.region import FloatArray
 from radiocard.features.registry import ORIGINAL, full_tags, wanted_features
+from radiocard.features.views import View, views
 from radiocard.image import Image
-from radiocard.preprocessing.discretise import GreyLevels, discretise
+from radiocard.preprocessing.discretise import GreyLevels
 from radiocard.specs import Family, FeatureSpec
 
 Mask = NDArray[np.bool_]
-Progress = Callable[[int, int], None]
 _FAMILIES: tuple[Family, ...] = ("intensity", "histogram", *TEXTURE)
 _CHUNK = 256
 
@@ -37,8 +38,9 @@ def voxel_maps(
     """Compute features of the neighbourhood of each voxel of a region.
 
     The grey values are prepared and discretised once, over the whole region; a neighbourhood is
-    the part of the region within ``radius`` voxels (Chebyshev), in the slice plane where
-    aggregation is 2D or 2.5D, as PyRadiomics does with a masked kernel.
+    the part of the region within ``radius`` voxels (Chebyshev), as in PyRadiomics with a masked
+    kernel: in the slice plane for texture in 2D or 2.5D, a cube for texture in 3D, and for
+    statistics a cube if all texture of the specification is in 3D.
 
     Parameters
     ----------
@@ -73,47 +75,70 @@ def voxel_maps(
     CaseError
         As :func:`radiocard.features.extract.extract_region`.
     """
-    families, computed = _checked(spec, tags, radius, jobs)
+    known = _checked(spec, tags, radius, jobs)
     union = mask if labelled is None else labelled
     regions, refused = prepare_all(image, {"": mask}, spec, labelled=union)
     for error in refused.values():
         raise error
-    view = next(iter(views(regions, spec)))
-    neighbours = _Neighbourhoods(view, spec, families, radius)
-    values = _computed(neighbours, computed, jobs)
+    view = next(view for view in views(regions, spec) if view.image_name == ORIGINAL)
+    values: dict[str, FloatArray] = {}
+    for flat in (True, False):
+        chosen = [tag for tag in dict.fromkeys(tags) if known[tag].flat == flat]
+        if chosen:
+            neighbours = _Neighbourhoods(view, spec, [known[tag] for tag in chosen], radius)
+            values |= dict(zip(chosen, neighbours.values(jobs).T, strict=True))
     target = _positions(regions[""].image, regions[""].intensity_mask, image)
     out = {}
-    for n, tag in enumerate(tags):
+    for tag in tags:
         array = np.full(image.array.shape, np.nan)
-        array[target] = values[:, n]
+        array[target] = values[tag]
         out[tag] = Image(array, image.affine, image.oriented)
     return out
+
+
+class _Map(NamedTuple):
+    """One map: the tag it is computed by, its family, and whether neighbourhoods stay in the slice plane."""
+
+    tag: str
+    family: Family
+    flat: bool
 
 
 class _Neighbourhoods:
     """Cuts the neighbourhood of one voxel out of the prepared region and describes it."""
 
-    def __init__(self, view: View, spec: FeatureSpec, families: tuple[Family, ...], radius: int) -> None:
-        self.spec = spec.model_copy(update={"families": families})
+    def __init__(self, view: View, spec: FeatureSpec, maps: list[_Map], radius: int) -> None:
+        families = tuple(dict.fromkeys(one.family for one in maps))
+        flat = maps[0].flat
+        aggregation = tuple(a for a in spec.texture.aggregation if a.startswith("3d") != flat)
+        texture = spec.texture.model_copy(update={"aggregation": aggregation or spec.texture.aggregation})
+        self.spec = spec.model_copy(update={"families": families, "texture": texture})
+        self.tags = [one.tag for one in maps]
+        self.wanted = frozenset(feature.tag for feature in wanted_features(spec).values())
         self.discretisation = view.discretisation
-        region = view.region
-        flat = all(not a.startswith("3d") for a in spec.texture.aggregation)
+        self.spacing = view.region.spacing
         self.reach = (radius, radius, 0 if flat else radius)
-        self.mask = region.intensity_mask
-        self.values = region.values
-        self.levels = np.zeros(region.mask.shape, dtype=np.int32)
-        grey = discretise(region.values[self.mask], view.discretisation, convention=spec.convention)
-        self.levels[self.mask] = grey.levels
-        self.n_levels = grey.n_levels
-        self.spacing = region.spacing
-        self.wanted = frozenset(f.tag for f in wanted_features(spec).values())
+        self.mask = view.region.intensity_mask
+        self.grey = view.region.values
+        found = grey_levels(view, self.grey[self.mask], spec)
+        self.levels = np.zeros(self.mask.shape, dtype=np.int32)
+        self.levels[self.mask] = found.levels
+        self.n_levels = found.n_levels
         self.voxels = np.argwhere(self.mask)
 
-    def rows(self, start: int, tags: tuple[str, ...]) -> FloatArray:
-        """Return the values of one chunk of voxels, one row each."""
+    def values(self, jobs: int) -> FloatArray:
+        """Return the values of all voxels, one row each."""
+        starts = range(0, len(self.voxels), _CHUNK)
+        if jobs == 1:
+            return np.concatenate([self._rows(start) for start in starts])
+        from joblib import Parallel, delayed
+
+        return np.concatenate(Parallel(n_jobs=jobs)(delayed(self._rows)(start) for start in starts))
+
+    def _rows(self, start: int) -> FloatArray:
         chunk = self.voxels[start : start + _CHUNK]
         found = [self._describe(voxel) for voxel in chunk]
-        return np.array([[np.nan if (v := one.get(tag)) is None else v for tag in tags] for one in found])
+        return np.array([[np.nan if (v := one.get(tag)) is None else v for tag in self.tags] for one in found])
 
     def _describe(self, voxel: NDArray[np.int64]) -> Values:
         box = tuple(
@@ -121,11 +146,11 @@ class _Neighbourhoods:
         )
         mask = np.ascontiguousarray(self.mask[box])
         levels = np.ascontiguousarray(self.levels[box])
-        grey = GreyLevels(levels[mask].astype(np.int64), self.n_levels)
         spec, out = self.spec, Values()
         if "intensity" in spec.families:
-            out |= intensity_statistics(self.values[box][mask], convention=spec.convention)
+            out |= statistics(self.grey[box][mask], self.spacing, spec)
         if "histogram" in spec.families:
+            grey = GreyLevels(levels[mask].astype(np.int64), self.n_levels)
             found = intensity_histogram(grey, convention=spec.convention)
             out |= {f"{tag}_{self.discretisation.tag}": value for tag, value in found.items()}
         return out | texture_values(
@@ -139,10 +164,8 @@ class _Neighbourhoods:
         )
 
 
-def _checked(
-    spec: FeatureSpec, tags: Sequence[str], radius: int, jobs: int
-) -> tuple[tuple[Family, ...], tuple[str, ...]]:
-    """Return the families that the tags belong to, and the tags by which they are computed."""
+def _checked(spec: FeatureSpec, tags: Sequence[str], radius: int, jobs: int) -> dict[str, _Map]:
+    """Return what can be mapped under a specification, by the names that it gives."""
     if radius < 1 or jobs < 1:
         msg = f"radius is {radius} and jobs is {jobs}, expected at least 1 each."
         raise UsageError(msg)
@@ -150,28 +173,22 @@ def _checked(
         field = "resampling" if spec.resampling is not None else "engine"
         msg = f"Voxel maps cannot honour {field}: they lie on the grid of the image and need the native engine."
         raise SpecError(msg, field=field)
+    own = next((used.discretisation for used in spec.filters if used.kind == ORIGINAL), None)
+    flat = not all(a.startswith("3d") for a in spec.texture.aggregation)
     known = {
-        f"{ORIGINAL}_{name}" if spec.pyradiomics else tag: (feature.family, tag)
+        f"{ORIGINAL}_{name}" if spec.pyradiomics else tag: _Map(
+            tag, feature.family, f"{feature.tag}_3d" not in tag if feature.family in TEXTURE else flat
+        )
         for name, feature in wanted_features(spec).items()
-        for tag in full_tags(feature, spec)
-        if feature.family in _FAMILIES
+        for tag in full_tags(feature, spec, own)
+        if feature.family in _FAMILIES and any(used.kind == ORIGINAL for used in spec.filters)
     }
     for tag in tags:
         if tag not in known:
             msg = f"There is no voxel map of {tag!r} under specification {spec.name!r}."
             hint = "Take a tag of the original image from the intensity, histogram or texture families."
             raise SpecError(msg, field=tag, hint=hint)
-    families = dict.fromkeys(known[tag][0] for tag in tags)
-    return tuple(families), tuple(known[tag][1] for tag in tags)
-
-
-def _computed(neighbours: _Neighbourhoods, tags: tuple[str, ...], jobs: int) -> FloatArray:
-    starts = range(0, len(neighbours.voxels), _CHUNK)
-    if jobs == 1:
-        return np.concatenate([neighbours.rows(start, tags) for start in starts])
-    from joblib import Parallel, delayed
-
-    return np.concatenate(Parallel(n_jobs=jobs)(delayed(neighbours.rows)(start, tags) for start in starts))
+    return known
 
 
 def _positions(grid: Image, mask: Mask, image: Image) -> tuple[NDArray[np.int64], ...]:

@@ -50,10 +50,8 @@ def canonical_axes(image: Image) -> tuple[tuple[int, int, int], tuple[bool, bool
     >>> canonical_axes(Image(np.zeros((8, 3, 3)), np.diag([5.0, 1.0, 1.0, 1.0])))
     ((2, 1, 0), (False, False, False))
     """
+    require_spacing(image)
     spacing = np.array(image.spacing_mm)
-    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
-        msg = f"The affine gives voxel spacings of {spacing.tolist()} mm, expected three positive ones."
-        raise GeometryError(msg, code="E_AFFINE", hint="Check the header of this image.")
     directions = np.round(np.asarray(image.affine, dtype=float)[:3, :3] / spacing, _DECIMALS).T + 0.0
     k = _slice_axis(image.array.shape, spacing, directions)
     first, second = (axis for axis in _IDENTITY if axis != k)
@@ -65,6 +63,20 @@ def canonical_axes(image: Image) -> tuple[tuple[int, int, int], tuple[bool, bool
     i, j, right, anterior = max(options, key=lambda o: (round(o[2][0] + o[3][1], _DECIMALS), *o[2], *o[3]))
     flips = (right @ directions[i] < 0, anterior @ directions[j] < 0, _upward(directions[k]) @ directions[k] < 0)
     return (i, j, k), (bool(flips[0]), bool(flips[1]), bool(flips[2]))
+
+
+def require_spacing(image: Image) -> None:
+    """Refuse an affine without three positive voxel spacings.
+
+    Raises
+    ------
+    GeometryError
+        ``E_AFFINE``, if the affine has an axis of no length or a value that is not finite.
+    """
+    spacing = np.array(image.spacing_mm)
+    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
+        msg = f"The affine gives voxel spacings of {spacing.tolist()} mm, expected three positive ones."
+        raise GeometryError(msg, code="E_AFFINE", hint="Check the header of this image.")
 
 
 def to_canonical(image: Image, *arrays: NDArray[Any]) -> tuple[Image, tuple[NDArray[Any], ...]]:

@@ -100,10 +100,11 @@ def discretise(
 def _refuse_too_many_bins(low: float, high: float, settings: Discretisation, lower: float | None) -> None:
     if lower is not None:
         low = min(low, lower)
-    needed = float(settings.bins or 0) if settings.method == "fbn" else (high - low) / float(settings.width or 1) + 1
-    if needed > settings.max_bins:
+    span = high - low
+    needed = float(settings.bins or 0) if settings.method == "fbn" else span / float(settings.width or 1) + 1
+    if needed > settings.max_bins or not np.isfinite(span):
         msg = (
-            f"Discretisation needs {needed:.0f} bins for grey values from {low:g} to {high:g}, "
+            f"Discretisation needs {needed:g} bins for grey values from {low:g} to {high:g}, "
             f"expected at most {settings.max_bins}."
         )
         hint = "Check for an extreme voxel, and that the bin width suits the unit of this image."

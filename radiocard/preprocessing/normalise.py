@@ -63,7 +63,7 @@ def normalise(
         raise MaskError(msg, hint="Check the label numbers and that the regions were drawn.")
     require_finite(used, where=f"the voxels used for normalisation ({settings.within})")
     sample = convention == "pyradiomics" and settings.within == "image" and used.size > 1
-    sd = float(used.std(ddof=int(sample)))
+    sd = float(used.std(ddof=int(sample))) if np.ptp(used) > 0 else 0.0
     out = values - float(used.mean())
     if sd > 0:
         out /= sd

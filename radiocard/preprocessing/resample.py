@@ -76,13 +76,29 @@ def resample(
         _refuse_huge(_new_shape(image.array.shape, image.spacing_mm, settings))
         new_image, new_mask = resample_cropped(image, mask, settings=settings)
         new_image = _rounded(new_image, settings)
-    if not new_mask.any():
-        msg = (
-            f"The region of {int(np.count_nonzero(mask))} voxels of {_text(image.spacing_mm)} mm has none left at "
-            f"{_text(new_image.spacing_mm)} mm."
-        )
-        raise MaskError(msg, hint="The new voxels are larger than the region.")
+    require_left(new_mask, mask, image.spacing_mm, new_image.spacing_mm)
     return new_image, new_mask
+
+
+def require_left(found: NDArray[np.bool_], mask: NDArray[np.bool_], old: Sequence[float], new: Sequence[float]) -> None:
+    """Refuse a region that vanished between the voxels of the new grid.
+
+    Parameters
+    ----------
+    found, mask : ndarray of bool
+        The region on the new grid, and on the old one.
+    old, new : sequence of float
+        Voxel spacing of both [mm].
+
+    Raises
+    ------
+    MaskError
+        ``E_EMPTY_ROI``, if no voxel is left.
+    """
+    if not found.any():
+        size = int(np.count_nonzero(mask))
+        msg = f"The region of {size} voxels of {_text(old)} mm has none left at {_text(new)} mm."
+        raise MaskError(msg, hint="The new voxels are larger than the region.")
 
 
 def resample_image(image: Image, *, settings: Resampling) -> Image:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from radiocard.specs.base import Count, Frozen, Positive
+from radiocard.specs.base import Count, Frozen, Positive, number_text
 
 
 class Discretisation(Frozen):
@@ -15,7 +15,7 @@ class Discretisation(Frozen):
     method: Literal["fbn", "fbs"]
     bins: Count | None = None
     width: Positive | None = None
-    max_bins: Count
+    max_bins: Annotated[int, Field(ge=1, le=65536)]
 
     @model_validator(mode="after")
     def _one_of(self) -> Discretisation:
@@ -27,4 +27,4 @@ class Discretisation(Frozen):
     @property
     def tag(self) -> str:
         """Column suffix, for example ``fbn32`` or ``fbs25``."""
-        return f"fbn{self.bins}" if self.method == "fbn" else f"fbs{self.width:g}".replace(".", "p")
+        return f"fbn{self.bins}" if self.method == "fbn" else f"fbs{number_text(self.width or 0)}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from radiocard.specs.base import Count, Frozen, Interval, NotNegative, Positive, digest
+from radiocard.specs.base import Count, Distinct, Frozen, Interval, NotNegative, Positive, digest, number_text
+from radiocard.specs.contradictions import contradictions
 from radiocard.specs.discretisation import Discretisation
 from radiocard.specs.filters import Filter, Original
+from radiocard.specs.pyradiomics_settings import DEPRECATED, FEATURES
 
 Aggregation = Literal["2d_avg", "2d_comb", "2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb"]
 Convention = Literal["ibsi", "pyradiomics"]
@@ -43,6 +46,13 @@ class Normalisation(Frozen):
     scale: Positive = 1.0
     outliers_sd: Positive | None = None
 
+    @model_validator(mode="after")
+    def _all_used(self) -> Normalisation:
+        if self.method == "none" and (self.scale != 1 or self.outliers_sd is not None):
+            msg = "method 'none' takes neither 'scale' nor 'outliers_sd'"
+            raise ValueError(msg)
+        return self
+
 
 class Resampling(Frozen):
     """Resampling to another voxel grid, before everything else but normalisation.
@@ -66,15 +76,30 @@ class Resegmentation(Frozen):
     """Which voxels of a region count for intensity and texture.
 
     ``range`` keeps grey values from the lower to the upper bound; a bound may be null. Its
-    ``unit`` is that of the image (``absolute``), the region's maximum (``relative``) or
-    standard deviations from the region's mean (``sigma``). ``outliers_sd`` then drops what
-    lies further from the mean of the region. ``shape`` applies the result to shape as well.
+    ``unit`` is that of the grey values after normalisation (``absolute``), the region's maximum
+    (``relative``) or standard deviations from the region's mean (``sigma``). ``outliers_sd`` then
+    drops what lies further from the mean of the region. ``shape`` applies the result to shape as
+    well.
     """
 
     range: tuple[float | None, float | None] | None
     unit: Literal["absolute", "relative", "sigma"]
     outliers_sd: Positive | None
     shape: bool
+
+    @field_validator("range")
+    @classmethod
+    def _not_empty(cls, value: tuple[float | None, float | None] | None) -> tuple[float | None, float | None] | None:
+        if value is None:
+            return value
+        lower, upper = value
+        if lower is None and upper is None:
+            msg = "one of its two bounds must be a number; without a range write null"
+            raise ValueError(msg)
+        if lower is not None and upper is not None and lower >= upper:
+            msg = f"the lower bound is {lower:g}, expected less than the upper bound {upper:g}"
+            raise ValueError(msg)
+        return value
 
 
 class IvhSettings(Frozen):
@@ -100,7 +125,7 @@ class IvhSettings(Frozen):
         """Column suffix, for example ``fbs2p5``; empty without discretisation."""
         if self.method == "none":
             return ""
-        return f"fbn{self.bins}" if self.method == "fbn" else f"fbs{self.width:g}".replace(".", "p")
+        return f"fbn{self.bins}" if self.method == "fbn" else f"fbs{number_text(self.width or 0)}"
 
 
 class TextureSettings(Frozen):
@@ -113,13 +138,20 @@ class TextureSettings(Frozen):
     ``weighting`` weighs directions by the length d of an offset in this norm before they are merged
     (``*_comb``): by exp(-d^2), d in voxels under ``ibsi`` and in mm under ``pyradiomics``, which
     weighs run lengths by d itself. ``coarseness`` is the greatest difference of grey level that still counts as
-    dependent (IBSI alpha, PyRadiomics ``gldm_a``).
+    dependent (IBSI alpha, PyRadiomics ``gldm_a``), a whole number as grey levels are.
     """
 
-    aggregation: Annotated[tuple[Aggregation, ...], Field(min_length=1)]
-    distances: Annotated[tuple[Count, ...], Field(min_length=1)]
+    aggregation: Annotated[tuple[Aggregation, ...], Field(min_length=1), Distinct]
+    distances: Annotated[tuple[Count, ...], Field(min_length=1), Distinct]
     weighting: Literal["none", "manhattan", "euclidean", "infinity"]
-    coarseness: NotNegative
+    coarseness: Annotated[NotNegative, Field(multiple_of=1)]
+
+    @model_validator(mode="after")
+    def _has_directions_to_weigh(self) -> TextureSettings:
+        if self.weighting != "none" and not any(name.endswith("_comb") for name in self.aggregation):
+            msg = f"'weighting' is {self.weighting}, which needs an 'aggregation' that merges directions (*_comb)"
+            raise ValueError(msg)
+        return self
 
 
 class PyradiomicsNames(Frozen):
@@ -130,9 +162,20 @@ class PyradiomicsNames(Frozen):
     one voxel along ``min_dimensions`` axes.
     """
 
-    features: Annotated[tuple[str, ...], Field(min_length=1)]
+    features: Annotated[tuple[str, ...], Field(min_length=1), Distinct]
     voxel_array_shift: float
     min_dimensions: Annotated[int, Field(ge=1, le=3)] = 2
+
+    @field_validator("features")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = [f"{group}_{name}" for group in FEATURES for name in (*FEATURES[group], *DEPRECATED[group])]
+        for feature in value:
+            if feature not in known:
+                close = difflib.get_close_matches(feature, known, n=1)
+                msg = f"PyRadiomics has no feature {feature!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+                raise ValueError(msg)
+        return value
 
 
 class RoiSettings(Frozen):
@@ -174,11 +217,11 @@ class FeatureSpec(Frozen):
     engine: Literal["native", "pyradiomics"]
     convention: Convention
     sequence: Literal["cine"]
-    phases: tuple[PhaseName, ...]
-    regions: tuple[Region, ...]
+    phases: Annotated[tuple[PhaseName, ...], Distinct]
+    regions: Annotated[tuple[Region, ...], Distinct]
     normalisation: Normalisation
     discretisation: Discretisation
-    families: tuple[Family, ...]
+    families: Annotated[tuple[Family, ...], Field(min_length=1), Distinct]
     texture: TextureSettings
     resampling: Resampling | None = None
     resegmentation: Resegmentation | None = None
@@ -205,6 +248,13 @@ class FeatureSpec(Frozen):
         if twice:
             msg = f"filters: more than one gives an image named {', '.join(twice)}"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FeatureSpec:
+        found = list(contradictions(self))
+        if found:
+            raise ValueError("; ".join(found))
         return self
 
     @property

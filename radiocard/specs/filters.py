@@ -10,11 +10,12 @@ References
 from __future__ import annotations
 
 from itertools import product
+from math import remainder
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from radiocard.specs.base import Count, Frozen, NotNegative, Positive
+from radiocard.specs.base import Count, Frozen, NotNegative, Positive, number_text
 from radiocard.specs.discretisation import Discretisation
 
 Boundary = Literal["mirror", "nearest", "zero", "periodic"]
@@ -74,7 +75,7 @@ class LogFilter(_Filter):
     @property
     def names(self) -> tuple[str, ...]:
         """One image."""
-        return (f"laplacian-of-gaussian-{self.dimension}-{_number(self.sigma_mm)}mm",)
+        return (f"laplacian-of-gaussian-{self.dimension}-{number_text(self.sigma_mm)}mm",)
 
 
 class LawsFilter(_Filter):
@@ -123,7 +124,8 @@ class GaborFilter(_Filter):
 
     @model_validator(mode="after")
     def _step(self) -> GaborFilter:
-        if self.rotation_invariant and (self.theta_deg == 0 or (360 / self.theta_deg) % 1 > 1e-9):
+        step = self.theta_deg
+        if self.rotation_invariant and (not 0 < step <= 360 or abs(remainder(360, step)) > 1e-9 * step):
             msg = "'theta_deg' must divide 360 when rotation_invariant"
             raise ValueError(msg)
         return self
@@ -136,8 +138,9 @@ class GaborFilter(_Filter):
     @property
     def names(self) -> tuple[str, ...]:
         """One image."""
-        how = f"step{_number(self.theta_deg)}-{self.pooling}" if self.rotation_invariant else _number(self.theta_deg)
-        size = f"{_number(self.sigma_mm)}mm-{_number(self.wavelength_mm)}mm-{_number(self.gamma)}"
+        theta = number_text(self.theta_deg)
+        how = f"step{theta}-{self.pooling}" if self.rotation_invariant else theta
+        size = f"{number_text(self.sigma_mm)}mm-{number_text(self.wavelength_mm)}mm-{number_text(self.gamma)}"
         return (f"gabor-{self.dimension}-{size}-{how}",)
 
 
@@ -265,7 +268,3 @@ Filter = Annotated[
     | PyradiomicsLbp2D,
     Field(discriminator="kind"),
 ]
-
-
-def _number(value: float) -> str:
-    return f"{value:g}".replace(".", "p")

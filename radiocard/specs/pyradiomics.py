@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from radiocard.errors import SpecError
+from radiocard.specs.contradictions import is_wavelet
 from radiocard.specs.pyradiomics_settings import (
     DEPRECATED,
     FEATURES,
@@ -161,14 +162,8 @@ def _refused_images(file: ParameterFile) -> Iterator[tuple[str, str]]:
             yield "imageType.LBP3D", "local binary patterns are computed in the slice plane only; use LBP2D"
         if image == "LoG" and not merged.sigma:
             yield "imageType.LoG", "it needs sigma, a list of scales in mm; without one PyRadiomics gives no feature"
-        if image == "Wavelet" and not _is_wavelet(merged.wavelet):
+        if image == "Wavelet" and not is_wavelet(merged.wavelet):
             yield f"imageType.Wavelet, wavelet: {merged.wavelet}", "PyWavelets has no discrete wavelet of that name"
-
-
-def _is_wavelet(wavelet: str) -> bool:
-    import pywt
-
-    return wavelet in pywt.wavelist(kind="discrete")
 
 
 def _features(file: ParameterFile, name: str) -> list[str]:

@@ -11,9 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.errors import CohortError, ReadError
+from radiocard.checks.case import check_grid
+from radiocard.errors import CohortError, GeometryError, ReadError
+from radiocard.features.boxes import bounding_box
 from radiocard.features.extract import extract_region
-from radiocard.features.prepare import bounding_box, prepare_all
+from radiocard.features.prepare import prepare_all
 from radiocard.image import Image
 from radiocard.io.convert import as_image
 from radiocard.study.ibsi_settings import Configuration, configurations
@@ -77,6 +79,11 @@ class ConfigurationResult:
     values: Mapping[str, float | None] | None
     references: tuple[Reference, ...]
 
+    @property
+    def compared(self) -> bool:
+        """Whether the configuration was run, and a consensus value is there to compare with."""
+        return self.values is not None and any(r.verdict(None) == "missing" for r in self.references)
+
     def verdicts(self) -> Iterator[tuple[Reference, float | None, Verdict]]:
         """Yield every row of the sheet with the value and the verdict."""
         values = self.values or {}
@@ -97,8 +104,13 @@ class IbsiResult:
 
     @property
     def complies(self) -> bool:
-        """Whether every consensus value of the sheets is met; what was not run is not met."""
-        return all(r.count("outside") == r.count("missing") == 0 for r in self.configurations)
+        """Whether every configuration was run and compared, and meets every consensus value of its sheet."""
+        return all(r.compared and r.count("outside") == r.count("missing") == 0 for r in self.configurations)
+
+    @property
+    def compared(self) -> bool:
+        """Whether anything was compared with a reference value."""
+        return any(r.compared for r in self.configurations)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return ``config, tag, value`` of everything computed, with the sheets' own names."""
@@ -131,7 +143,7 @@ def check(path: str | Path, *, progress: Callable[..., None] | None = None) -> I
     CohortError
         If the folder holds none of the phantoms, or a sheet cannot be read.
     ReadError, GeometryError
-        If an image cannot be read.
+        If an image cannot be read, or a mask is not on the grid of its image.
     """
     folder = Path(path)
     files = {phantom: _phantom(folder, phantom) for phantom in _PUBLISHED}
@@ -142,11 +154,19 @@ def check(path: str | Path, *, progress: Callable[..., None] | None = None) -> I
     results = []
     for configuration in configurations():
         pair = files[configuration.phantom]
-        values = None if pair is None else compute(configuration, *(as_image(p) for p in pair))
+        values = None if pair is None else _compute_files(configuration, *pair)
         results.append(ConfigurationResult(configuration, values, _references(folder, configuration)))
         if progress is not None:
             progress()
     return IbsiResult(tuple(results))
+
+
+def _compute_files(configuration: Configuration, image: Path, mask: Path) -> dict[str, float | None]:
+    phantom, region = as_image(image), as_image(mask)
+    tolerance = configuration.spec.checks.grid_tolerance_voxel
+    for issue in check_grid(phantom, region, tolerance_voxel=tolerance, case=configuration.phantom, field="mask"):
+        raise GeometryError(issue.message, case=issue.case, field=issue.field, hint=issue.hint)
+    return compute(configuration, phantom, region)
 
 
 def compute(configuration: Configuration, image: Image, mask: Image) -> dict[str, float | None]:

@@ -92,7 +92,7 @@ def _specs() -> Iterator[FeatureSpec]:
             "convention": convention,
             "families": families,
             "normalisation": {"method": "none", "within": "labelled"},
-            "ivh": {"method": "none"},
+            "ivh": {"method": "none"} if "ivh" in families else None,
             "texture": {"aggregation": aggregation, "distances": [1], "weighting": "none", "coarseness": 0},
         }
         yield parse_as(FeatureSpec, read_spec("cine_sax").settings() | own, "warm")

@@ -36,6 +36,9 @@ def test_features_lists_them_with_code_and_unit():
     told = run("features", "--family", "glc")
     assert told.returncode == 2
     assert "Did you mean 'glcm'?" in told.stderr
+    told = run("features", "--markdown", "--json")
+    assert told.returncode == 2
+    assert "--markdown and --json are two forms of one list, expected one of them" in told.stderr
 
 
 @pytest.mark.parametrize(
@@ -58,7 +61,8 @@ def test_a_run_compiles_first_and_says_so(found, told, compiles, monkeypatch, ca
 def test_ibsi_check_writes_the_table_and_the_values(tmp_path, ibsi_folder):
     table, values = tmp_path / "t.md", tmp_path / "v.json"
     told = run("ibsi-check", ibsi_folder, "-o", table, "--json", values)
-    assert told.returncode == 0, told.stderr
+    assert told.returncode == 3, told.stderr
+    assert "Nothing to compare with: no reference values." in told.stderr
     assert "digital phantom 483 values, not compared" in told.stdout
     assert table.read_text(encoding="utf-8").startswith("# Agreement with the IBSI-1 reference values")
     assert {row["config"] for row in json.loads(values.read_text())} == {"digital phantom"}
@@ -78,6 +82,7 @@ def test_ibsi_check_fails_where_a_consensus_value_is_not_met(ibsi_folder):
     told = run("ibsi-check", ibsi_folder)
     assert told.returncode == 3
     assert "outside: stat_mean is 2.148" in told.stdout
+    assert "Nothing to compare with" not in told.stderr
 
 
 def test_warm_says_how_much_and_where():

@@ -153,6 +153,13 @@ def test_every_kind_of_number_equals_pyradiomics(dtype, grid, tmp_path):
     _assert_equal(*_both(tmp_path, stored, mask, (1.4, 1.3, 2.5), images=images, **grid))
 
 
+@pytest.mark.parametrize(("decimals", "width"), [(1, 0.1), (3, 0.01)])
+def test_bin_edges_are_rounded_as_the_image_is(decimals, width, tmp_path):
+    image, mask = _blob(7)
+    stored = np.round(image / 10**decimals, decimals).astype(np.float32)
+    _assert_equal(*_both(tmp_path, stored, mask, (1.4, 1.3, 2.5), binWidth=width))
+
+
 def test_shape_in_the_plane_equals_pyradiomics(tmp_path):
     image, mask = _blob(4)
     mask = mask & (np.arange(mask.shape[2]) == 6)

@@ -62,8 +62,23 @@ def slow_differences(rows, *, all_voxels=False):
 
 
 def slow_mean(rows):
-    columns = zip(*rows, strict=True)
-    return [np.mean(defined) if (defined := [x for x in c if x is not None]) else None for c in columns]
+    """A slice without a pair does not count; where others define a feature, a flat one has the manual's value."""
+    columns = list(zip(*[row for row in rows if any(x is not None for x in row)], strict=True)) or [()] * 5
+    out = []
+    for column, fill in zip(columns, (1e6, 0, 0, None, 0), strict=True):
+        defined = any(x is not None for x in column)
+        out.append(np.mean([fill if x is None else x for x in column]) if defined else None)
+    return out
+
+
+def test_a_flat_slice_adds_the_value_of_the_manual_to_a_mean():
+    levels = region(density=1.0)
+    alone = features(levels, ["2d"])["ngtdm", "2d"]
+    levels = np.concatenate([levels, np.full((6, 5, 1), 3)], axis=2)  # 4 slices, and a flat one
+    out = features(levels, ["2d"])["ngtdm", "2d"]
+    for tag in ("ngt_contrast", "ngt_busyness", "ngt_strength", "ngt_complexity"):
+        assert out[tag] == pytest.approx(alone[tag] * 4 / 5)
+    assert out["ngt_coarseness"] == pytest.approx((alone["ngt_coarseness"] * 4 + 1e6) / 5)
 
 
 def groups_of(levels, pooling, distances):

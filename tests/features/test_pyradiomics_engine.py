@@ -19,7 +19,7 @@ def test_unhonoured_settings_are_refused_by_name(make_spec):
         engine="pyradiomics",
         discretisation={"method": "fbs", "width": 25, "max_bins": 100},
         families=("glcm", "gldzm", "ivh"),
-        ivh={"method": "none"},
+        ivh={"method": "fbn", "bins": 10},
         texture=TEXTURE | {"aggregation": ("2d_avg", "3d_avg", "2d_comb")},
     )
     with pytest.raises(SpecError, match=r"cannot honour convention: ibsi \(bin edges of fbs .*") as error:

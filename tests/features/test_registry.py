@@ -74,7 +74,8 @@ def test_under_pyradiomics_all_distances_are_one_set():
 def test_intensity_volume_histogram_names_its_own_discretisation():
     spec = change(families=("ivh",), ivh=IvhSettings(method="fbs", width=2.5).model_dump())
     assert texture_tags(spec)[:2] == ["ivh_v10_fbs2p5", "ivh_v90_fbs2p5"]
-    plain = change(families=("ivh",), ivh=IvhSettings(method="none").model_dump())
+    unscaled = {"method": "none", "within": "labelled"}
+    plain = change(families=("ivh",), ivh=IvhSettings(method="none").model_dump(), normalisation=unscaled)
     assert texture_tags(plain)[:2] == ["ivh_v10", "ivh_v90"]
 
 
@@ -144,7 +145,7 @@ def every_filter():
 @pytest.mark.parametrize("convention", ["ibsi", "pyradiomics"])
 def test_every_column_is_described(convention):
     aggregation = ("2d_avg", "2d_comb", "2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb")
-    texture = {"aggregation": aggregation, "distances": (1, 3), "weighting": "manhattan", "coarseness": 0.5}
+    texture = {"aggregation": aggregation, "distances": (1, 3), "weighting": "manhattan", "coarseness": 2}
     ivh = IvhSettings(method="fbn", bins=1000).model_dump()
     spec = change(families=(*EVERY, *MATRICES), texture=texture, ivh=ivh, convention=convention, filters=every_filter())
     columns = [texture_column("rv_cavity", "cine", "es", tag) for tag in texture_tags(spec)]
@@ -154,6 +155,15 @@ def test_every_column_is_described(convention):
         assert isinstance(info, ColumnInfo), column
         assert info.column == column
         assert info.name.endswith(", RV cavity, end-systole")
+
+
+@pytest.mark.parametrize(("width", "words"), [(1e-05, "0.00001"), (1234567.25, "1234567.25"), (1e16, "1" + "0" * 16)])
+def test_a_column_of_any_bin_width_is_described(width, words):
+    spec = change(discretisation={"method": "fbs", "width": width, "max_bins": 64})
+    column = texture_column("lv_cavity", "cine", "ed", full_tags(FEATURES["cm_corr"], spec)[0])
+    info = describe_texture_column(column)
+    assert info is not None
+    assert info.meaning.endswith(f"grey levels {words} wide).")
 
 
 def test_description_names_aggregation_distance_and_bins():

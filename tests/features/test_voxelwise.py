@@ -88,6 +88,57 @@ def test_a_neighbourhood_larger_than_the_region_gives_the_value_of_the_region(sp
         np.testing.assert_allclose(maps[tag].array[mask], whole[tag], rtol=1e-9)
 
 
+LOG = {"kind": "laplacian_of_gaussian", "dimension": "2d", "sigma_mm": 2, "truncate": 4, "boundary": "mirror"}
+NONE = {"method": "none", "within": "labelled"}
+
+
+def test_maps_are_of_the_original_image_whatever_the_filters(make_spec):
+    image, mask = _study()
+    spec = make_spec("cine_sax", normalisation=NONE, filters=[LOG, {"kind": "original"}])
+    found = voxel_maps(image, mask, spec, tags=["stat_mean"], radius=40)["stat_mean"].array
+    for k in range(3):
+        np.testing.assert_allclose(found[..., k][mask[..., k]], image.array[..., k][mask[..., k]].mean())
+    with pytest.raises(SpecError, match="There is no voxel map of 'stat_mean'"):
+        voxel_maps(image, mask, make_spec("cine_sax", normalisation=NONE, filters=[LOG]), tags=["stat_mean"], radius=1)
+
+
+def test_bins_start_at_the_range_of_re_segmentation(make_spec):
+    image, mask = _study(shape=(14, 12, 1))
+    spec = make_spec(
+        "cine_sax",
+        normalisation=NONE,
+        discretisation={"method": "fbs", "width": 25, "max_bins": 100},
+        resegmentation={"range": [110, 290], "unit": "absolute", "outliers_sd": None, "shape": False},
+    )
+    found = voxel_maps(image, mask, spec, tags=["cm_joint_avg_2d_avg_fbs25"], radius=20)["cm_joint_avg_2d_avg_fbs25"]
+    whole = extract_region(image, mask, spec)["cm_joint_avg_2d_avg_fbs25"]
+    np.testing.assert_allclose(found.array[np.isfinite(found.array)], whole)
+
+
+def test_planar_and_spatial_texture_have_neighbourhoods_of_their_own(make_spec):
+    texture = {"distances": (1,), "weighting": "none", "coarseness": 0}
+    image, mask = _study()
+    tags = ["cm_contrast_2d_avg_fbn32", "cm_contrast_3d_avg_fbn32"]
+    both = make_spec("cine_sax", normalisation=NONE, texture=texture | {"aggregation": ("2d_avg", "3d_avg")})
+    together = voxel_maps(image, mask, both, tags=tags, radius=1)
+    for tag, aggregation in zip(tags, ("2d_avg", "3d_avg"), strict=True):
+        one = make_spec("cine_sax", normalisation=NONE, texture=texture | {"aggregation": (aggregation,)})
+        alone = voxel_maps(image, mask, one, tags=[tag], radius=1)[tag]
+        np.testing.assert_array_equal(together[tag].array, alone.array)
+
+
+def test_energy_has_the_shift_and_the_volume_of_a_voxel(tmp_path):
+    image, mask = _study(shape=(14, 12, 1))
+    path = tmp_path / "parameters.yaml"
+    classes = {"firstorder": ["Energy", "TotalEnergy"]}
+    YAML(typ="safe").dump({"featureClass": classes, "setting": {"voxelArrayShift": 300, "force2D": True}}, path)
+    tags = ["original_firstorder_Energy", "original_firstorder_TotalEnergy"]
+    found = voxel_maps(image, mask, read_spec(path), tags=tags, radius=20)
+    energy = ((image.array[mask] + 300) ** 2).sum()
+    np.testing.assert_allclose(found[tags[0]].array[mask], energy)
+    np.testing.assert_allclose(found[tags[1]].array[mask], energy * 1.4 * 1.4 * 8)
+
+
 def test_equals_pyradiomics_voxel_maps(tmp_path):
     if find_spec("radiomics") is None:
         required = os.environ.get("RADIOCARD_REQUIRE") == "all"

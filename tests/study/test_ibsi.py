@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from radiocard.errors import CohortError, ReadError
-from radiocard.study.ibsi import Reference, check
+from radiocard.errors import CohortError, GeometryError, ReadError
+from radiocard.study.ibsi import ConfigurationResult, IbsiResult, Reference, check
 from radiocard.study.ibsi_settings import configurations
 from radiocard.study.ibsi_table import compliance_table, summary_lines
 
@@ -110,7 +110,9 @@ def test_the_digital_phantom_complies(folder, tmp_path):
     assert digital.count("outside") == digital.count("missing") == 0
     assert digital.count("no consensus") == 5
     assert all(found.values is None for found in chest)
-    assert result.complies
+    assert IbsiResult((digital,)).complies
+    assert result.compared
+    assert not result.complies  # the other configurations were not run
     table = compliance_table(result)
     assert "| digital phantom | 487 | 482 | 0 | 0 | 5 |" in table
     assert "| configuration A | not run | | | | |" in table
@@ -142,9 +144,30 @@ def test_the_published_layout_is_read_and_need_not_hold_references(tmp_path):
     write_phantom(published, "image/phantom.nii.gz", "mask/mask.nii.gz")
     result = check(tmp_path)
     assert len(result.rows()) == 483
-    assert result.complies
+    assert not result.compared
+    assert not result.complies
     assert "483 values, not compared: no digital_phantom.csv" in summary_lines(result)[0]
     assert "| digital phantom | 483 | not compared | | | |" in compliance_table(result)
+
+
+def test_a_sheet_without_consensus_values_compares_nothing():
+    digital = configurations()[0]
+    agreed, other = (Reference("F", "f", "t", consensus, "5", 0) for consensus in ("3-5", "not standardized"))
+    for references, compared in (((), False), ((other,), False), ((other, agreed), True)):
+        result = IbsiResult((ConfigurationResult(digital, {"t": 5.0}, references),))
+        assert result.compared is result.complies is compared
+    assert not IbsiResult((ConfigurationResult(digital, None, (agreed,)),)).compared
+
+
+def test_a_mask_on_another_grid_is_refused(tmp_path):
+    write_phantom(tmp_path / "digital_phantom")
+    path = tmp_path / "digital_phantom" / "mask.nii.gz"
+    mask = nib.load(path)
+    moved = mask.affine.copy()
+    moved[0, 3] += 1
+    nib.save(nib.Nifti1Image(np.asarray(mask.dataobj), moved), path)
+    with pytest.raises(GeometryError, match="Image and mask are on different grids"):
+        check(tmp_path)
 
 
 def test_a_sheet_without_its_phantom_is_not_complied_with(tmp_path):

@@ -86,7 +86,7 @@ def filtered_images(
 
 def _images(array: NDArray[Any], spacing: Sequence[float], settings: Filter, box: Box) -> Iterator[FloatArray]:
     if isinstance(settings, Original):
-        yield np.asarray(array[box], dtype=np.float64)
+        yield array[box] if array.dtype == np.float32 else np.asarray(array[box], dtype=np.float64)
     elif isinstance(settings, MeanFilter | LogFilter | LawsFilter | GaborFilter | WaveletFilter):
         yield from _ibsi(array, spacing, settings, box)
     elif isinstance(settings, PyradiomicsLog):
