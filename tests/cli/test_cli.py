@@ -188,7 +188,7 @@ def test_interrupted_gives_exit_130(simulated_folder, tmp_path):
     command = [sys.executable, "-m", "radiocard.cli", "extract", str(simulated_folder), "-o", str(tmp_path / "t.csv")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
-            if line.startswith("Extracting"):
+            if "layout" in line:  # said before the first case is read
                 process.send_signal(signal.SIGINT)
                 break
         process.stderr.read()
