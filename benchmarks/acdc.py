@@ -33,9 +33,9 @@ from radiocard.io.store import write_text
 from radiocard.models.pools import pool_columns
 from radiocard.models.rule import read_rule
 from radiocard.models.selection import choose_model
-from radiocard.specs import read_recipe
+from radiocard.specs import read_recipe, read_task
 from radiocard.study.extract import extract
-from radiocard.study.train import DEFAULT_MODELS, DEFAULT_POOL, read_plan, train_with_evidence
+from radiocard.study.train import read_plan, train_with_evidence
 
 DECLARED = "rf"
 VOLUMES = {
@@ -76,7 +76,7 @@ def score_columns(X: pd.DataFrame, table: pd.DataFrame, *, jobs: int) -> dict[st
         X,
         table["diagnosis"].astype(str),
         [groups[p] for p in table.index],
-        recipes=[read_recipe(name) for name in DEFAULT_MODELS],
+        recipes=[read_recipe(name) for name in read_task("cine").models],
         plan=plan,
         n_jobs=jobs,
     )
@@ -111,9 +111,10 @@ def main() -> int:
     reference = pd.read_csv(published, index_col=0)
     found = table.attrs["radiocard"]["issues"]
     codes = Counter({code: len({i["case"] for i in found if i["code"] == code}) for code in {i["code"] for i in found}})
-    recipes = [read_recipe(name) for name in DEFAULT_MODELS]
+    task = read_task("cine")
+    recipes = [read_recipe(name) for name in task.models]
     model, result, evidence = train_with_evidence(
-        table, target="diagnosis", recipes=recipes, pool=DEFAULT_POOL, plan=read_plan("evaluation"), jobs=jobs
+        table, target="diagnosis", task=task, recipes=recipes, pool=task.pool, plan=read_plan("evaluation"), jobs=jobs
     )
     ours = evidence.to_dict()["scores"]
     theirs = score_columns(reference.loc[table.index].drop(columns="GROUP").astype(float), table, jobs=jobs)
@@ -135,7 +136,7 @@ def main() -> int:
         "selection": evidence.selection[DECLARED],
         "chosen_by_inner_folds": evidence.chosen,
         "answering": choose_model(model.models).name,
-        "rule": read_rule().name,
+        "rule": read_rule("rule_cine").name,
         "errors_of_declared_model": errors,
         "versions": dict(model.versions),
     }

@@ -30,7 +30,7 @@ from radiocard.image import Case, Image
 from radiocard.io.cohort import write_manifest_cohort
 from radiocard.models.persist import save_model
 from radiocard.simulate.cohort import simulate_cohort
-from radiocard.specs import FeatureSpec, parse_as, read_recipe, read_spec
+from radiocard.specs import FeatureSpec, parse_as, read_recipe, read_spec, read_task
 from radiocard.study.extract import extract
 from radiocard.study.train import read_plan, train_with_evidence
 
@@ -79,7 +79,12 @@ def report_process(folder: Path) -> None:
     training = write_manifest_cohort(patients[:-1], folder / "training")
     newcomer = write_manifest_cohort(patients[-1:], folder / "new")
     model, _, _ = train_with_evidence(
-        extract(training), target="diagnosis", recipes=[read_recipe("rf")], pool="physiology", plan=read_plan("demo")
+        extract(training),
+        target="diagnosis",
+        task=read_task("cine"),
+        recipes=[read_recipe("rf")],
+        pool="physiology",
+        plan=read_plan("demo"),
     )
     save_model(model, folder / "heart.model")
     command = [sys.executable, "-m", "radiocard.cli", "report", str(folder / "heart.model"), str(newcomer)]

@@ -22,7 +22,13 @@ Key = tuple[str, str]
 Phase = Literal["ed", "es"]
 
 REGIONS = ("lv_cavity", "lv_myocardium", "rv_cavity")
+SCAR_REGIONS = ("lv_scar", "no_reflow")  # as drawn by a reader, within the myocardium
 PHASES: tuple[Phase, ...] = ("ed", "es")
+STILL = ""  # the phase of a sequence that is taken once
+MAPS = ("t1_native", "t1_post", "t2", "t2_star", "ecv")
+LGE = "lge"
+DRAWN_SCAR = "lge_scar"  # key of a mask that holds scar as drawn
+SEQUENCES = ("cine", *MAPS, LGE)
 
 LABELS_ACDC: Mapping[str, int] = MappingProxyType({"rv_cavity": 1, "lv_myocardium": 2, "lv_cavity": 3})
 LABELS_MNMS: Mapping[str, int] = MappingProxyType({"lv_cavity": 1, "lv_myocardium": 2, "rv_cavity": 3})
@@ -149,9 +155,10 @@ class Case:
     patient_id : str
         Pseudonym; stays text.
     images : mapping of (sequence, phase) to Image
-        For example ``("cine", "ed")``.
+        For example ``("cine", "ed")``, or ``("t1_native", "")`` for what is taken once.
     masks : mapping of (sequence, phase) to LabelMap
-        Same keys as ``images``.
+        Same keys as ``images``; scar that was drawn stands under ``("lge_scar", "")`` besides, and
+        ``lv_myocardium`` includes it.
     clinical : mapping of str to object
         ``sex`` ('F' or 'M'), ``age_y``, ``height_cm``, ``weight_kg``, ``site``, ``vendor``,
         ``field_strength_t``, ``diagnosis`` and any further column; unknown ones are absent.

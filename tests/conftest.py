@@ -1,4 +1,4 @@
-"""A small simulated cohort, its table and a model, made once per run of the tests."""
+"""Small simulated cohorts, of cine and of maps, their tables and a model of each, made once per run of the tests."""
 
 from dataclasses import replace
 
@@ -62,3 +62,50 @@ def model(_table, small_plan):
     import radiocard
 
     return radiocard.train(_table, models=["rf", "logistic"], plan=small_plan)
+
+
+@pytest.fixture(scope="session")
+def map_patients():
+    """Simulated patients with T1 and ECV maps, and their truth: normal, hypertrophic, amyloid."""
+    from radiocard.simulate.maps import simulate_map_cohort
+
+    return simulate_map_cohort(task="t1-amyloid", per_class=6, seed=3)
+
+
+@pytest.fixture(scope="session")
+def map_folder(map_patients, tmp_path_factory):
+    """Manifest of these patients."""
+    from radiocard.io.cohort import write_manifest_cohort
+
+    return write_manifest_cohort([p.case for p in map_patients], tmp_path_factory.mktemp("maps"))
+
+
+@pytest.fixture(scope="session")
+def map_newcomer(tmp_path_factory):
+    """Manifest of one simulated patient with maps who is in no other cohort."""
+    from radiocard.io.cohort import write_manifest_cohort
+    from radiocard.simulate.maps import simulate_map_patient
+
+    case = replace(simulate_map_patient("t1-amyloid", "AMYL", 0, seed=77).case, patient_id="new-1")
+    return write_manifest_cohort([case], tmp_path_factory.mktemp("new_maps"))
+
+
+@pytest.fixture(scope="session")
+def _map_table(map_folder):
+    import radiocard
+
+    return radiocard.extract(map_folder, spec="t1_map")
+
+
+@pytest.fixture
+def map_table(_map_table):
+    copy = _map_table.copy()
+    copy.attrs = dict(_map_table.attrs)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def map_model(_map_table, small_plan):
+    import radiocard
+
+    return radiocard.train(_map_table, task="t1-amyloid", models=["logistic"], plan=small_plan)

@@ -7,7 +7,8 @@ anterior and base-to-apex form a right-handed triad, so
     anterior = septum x base-to-apex        (world axes, RAS+)
 
 This needs a true direction matrix. It is proved against anatomy: base to apex must point
-left, anterior and inferior, and the right ventricle must lie to the patient's right.
+left, anterior and inferior, and the right ventricle must lie to the patient's right. In a
+single slice base to apex is the slice's normal that points inferior, whichever way it is stored.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def heart_axes(mask: LabelMap) -> HeartAxes:
         If a region is unknown or empty.
     """
     directions = _directions(mask)
-    step = apex_step(mask)
+    step = _caudal(directions) if _one_slice(mask) else apex_step(mask)
     base_to_apex = step * directions[:, 2]
     septal = _septal_direction(mask, directions)
     proof = _prove(mask.oriented, step, base_to_apex, septal)
@@ -143,6 +144,12 @@ def apex_step(mask: LabelMap) -> int:
 
 def _directions(mask: LabelMap) -> FloatArray:
     return np.asarray(mask.affine, dtype=float)[:3, :3] / np.asarray(mask.spacing_mm)
+
+
+def _one_slice(mask: LabelMap) -> bool:
+    """Tell a heart in a single slice, which has no base and no apex that could be mixed up."""
+    drawn = mask.mask("lv_cavity") | mask.mask("lv_myocardium")
+    return int(drawn.any(axis=(0, 1)).sum()) == 1
 
 
 def _caudal(directions: FloatArray) -> int:

@@ -24,8 +24,8 @@ def thickness_values(wall: WallSamples, phase: str) -> Values:
     ----------
     wall : WallSamples
         Samples of this phase.
-    phase : {'ed', 'es'}
-        Suffix of the columns.
+    phase : {'ed', 'es', 'map'}
+        Suffix of the columns; ``map`` where the mask is that of a map.
 
     Returns
     -------

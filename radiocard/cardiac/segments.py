@@ -17,6 +17,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ BoolArray = NDArray[np.bool_]
 N_SEGMENTS = 16
 MIN_ENCLOSED = 0.5
 MIN_ARC_RAD = np.pi / 6
+TIE_DECIMALS = 9  # a pixel on a border falls to the same side in every storage order
 SEGMENT_NAMES = (
     "basal anterior", "basal anteroseptal", "basal inferoseptal", "basal inferior", "basal inferolateral",
     "basal anterolateral", "mid anterior", "mid anteroseptal", "mid inferoseptal", "mid inferior",
@@ -102,13 +104,13 @@ class SegmentMap:
         """
         offset = np.asarray(points_mm, dtype=float) - frame.centre_mm
         angle = self.turn * (np.arctan2(offset[:, 1], offset[:, 0]) - frame.septum_rad)
-        degrees = (np.rad2deg(angle) + 180.0) % 360.0
+        degrees = np.round(np.rad2deg(angle) + 180.0, TIE_DECIMALS) % 360.0
         if frame.level == 2:
             return _FOUR[np.minimum((degrees // 45.0).astype(int), 7)]
         return 6 * frame.level + _SIX[np.minimum((degrees // 60.0).astype(int), 5)]
 
 
-def map_segments(mask: LabelMap, axes: HeartAxes) -> SegmentMap:
+def map_segments(mask: LabelMap, axes: HeartAxes, *, levels: Mapping[int, int] | None = None) -> SegmentMap:
     """Divide the myocardium into the segments of the 16-segment model.
 
     Parameters
@@ -117,6 +119,9 @@ def map_segments(mask: LabelMap, axes: HeartAxes) -> SegmentMap:
         ``lv_cavity``, ``lv_myocardium`` and ``rv_cavity``; the last axis is the slice axis.
     axes : HeartAxes
         Directions of this heart in this grid.
+    levels : mapping of int to int, optional
+        Level of each slice (0 basal, 1 mid, 2 apical), where it is known from how the slices were
+        planned; None cuts the stack into equal thirds.
 
     Returns
     -------
@@ -137,8 +142,9 @@ def map_segments(mask: LabelMap, axes: HeartAxes) -> SegmentMap:
     frames = []
     for k in slices:
         depth = (abs(k - slices[0]) + 0.5) / (abs(slices[-1] - slices[0]) + 1)
+        level = int(3 * depth) if levels is None else levels[k]
         angle, inherited = septa[k]
-        frames.append(SliceFrame(k, int(3 * depth), (float(centres[k][0]), float(centres[k][1])), angle, inherited))
+        frames.append(SliceFrame(k, level, (float(centres[k][0]), float(centres[k][1])), angle, inherited))
     result = SegmentMap(np.zeros(cavity.shape, dtype=int), tuple(frames), axes.turn)
     for frame in frames:
         pixels = np.argwhere(wall[:, :, frame.k])

@@ -9,8 +9,9 @@ from nibabel.orientations import aff2axcodes
 from scipy import ndimage
 
 from radiocard.checks.anatomy import check_anatomy, crop_to_labels
+from radiocard.checks.units import check_units
 from radiocard.errors import Issue
-from radiocard.image import Case, Image, LabelMap
+from radiocard.image import MAPS, STILL, Case, Image, LabelMap
 from radiocard.io.nifti_affine import corner_displacement
 from radiocard.specs import FeatureSpec
 
@@ -32,19 +33,25 @@ def check_case(case: Case, spec: FeatureSpec) -> list[Issue]:
     -------
     list of Issue
         Refusing: ``E_PHASE``, ``E_GEOMETRY``, ``E_NONFINITE``, ``E_EMPTY_ROI``,
-        ``E_ROI_SIZE``, ``E_LABEL_ANATOMY``. Warning: ``W_COMPONENTS``, ``W_SLICES``,
+        ``E_ROI_SIZE``, ``E_LABEL_ANATOMY``, and for maps those of
+        :func:`radiocard.checks.units.check_units`. Warning: ``W_COMPONENTS``, ``W_SLICES``,
         ``W_PHASE`` where both phases are the same image.
     """
     issues: list[Issue] = []
-    for phase in spec.phases:
-        key, role = (spec.sequence, phase), f"{spec.sequence}_{phase}"
+    for key in _keys(case, spec):
+        role = "_".join(filter(None, key))
         image, mask = case.images.get(key), case.masks.get(key)
         if image is None or mask is None:
             part = "image" if image is None else "mask"
-            hint = f"The specification {spec.name!r} needs {' and '.join(spec.phases)}."
+            needed = " and ".join("_".join(filter(None, k)) for k in spec.keys)
+            hint = f"The specification {spec.name!r} needs {needed}."
             issues.append(Issue("E_PHASE", f"There is no {part} of {role}.", case.patient_id, role, hint))
             continue
         issues += _check_phase(image, mask, spec, case.patient_id, role)
+        if key[0] in MAPS and not any(i.severity == "refuse" and i.field and i.field.startswith(role) for i in issues):
+            issues += check_units(
+                image, mask, sequence=key[0], declared_unit=None, case=case.patient_id, field=f"{role}.image"
+            )
     return issues + _same_image(case, spec)
 
 
@@ -76,6 +83,13 @@ def check_grid(image: Image, mask: Image, *, tolerance_voxel: float, case: str, 
         f"expected at most {tolerance_voxel:g}: {_grids(image, mask)}."
     )
     return [Issue("E_GEOMETRY", message, case, field, hint)]
+
+
+def _keys(case: Case, spec: FeatureSpec) -> list[tuple[str, str]]:
+    """Return what the specification describes, and the other maps it measures where the case has them."""
+    measured = spec.maps.sequences if spec.maps else ()
+    others = [(name, STILL) for name in measured if name != spec.sequence and (name, STILL) in case.images]
+    return [*spec.keys, *others]
 
 
 def _check_phase(image: Image, mask: LabelMap, spec: FeatureSpec, case: str, role: str) -> list[Issue]:
@@ -146,13 +160,13 @@ def _slices(mask: LabelMap, spec: FeatureSpec, case: str, field: str) -> Iterato
         if absent:
             message = f"{region} is missing in {len(absent)} slice(s) between its ends, first in slice {absent[0] + 1}."
             yield Issue("W_SLICES", message, case, field, "Volumes count these slices as empty.")
-        if region == "lv_myocardium" and len(used) < MIN_SLICES:
+        if spec.maps is None and region == "lv_myocardium" and len(used) < MIN_SLICES:
             message = f"{region} is on {len(used)} slice(s), expected {MIN_SLICES} or more (base, middle, apex)."
             yield Issue("W_SLICES", message, case, field, "Volumes hold for these slices only.")
 
 
 def _same_image(case: Case, spec: FeatureSpec) -> list[Issue]:
-    present = [case.images[key] for phase in spec.phases if (key := (spec.sequence, phase)) in case.images]
+    present = [case.images[key] for key in spec.keys if key in case.images]
     if len(present) < 2 or not np.array_equal(present[0].array, present[1].array):
         return []
     message = "The images of end-diastole and end-systole are identical."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from radiocard.errors import Issue
-from radiocard.specs import CheckSettings, Interval
+from radiocard.specs import Interval, Physiology
 
 _WORDS = {
     "lvef_pct": ("LV ejection fraction", "%"),
@@ -18,7 +18,7 @@ _WORDS = {
 _HINT_VOLUME = "Check the voxel spacing, the label order, and that all slices were drawn."
 
 
-def check_measures(values: Mapping[str, float | None], settings: CheckSettings, case_id: str) -> list[Issue]:
+def check_measures(values: Mapping[str, float | None], settings: Physiology, case_id: str) -> list[Issue]:
     """Compare one patient's measurements with the limits of a specification.
 
     Parameters
@@ -26,7 +26,7 @@ def check_measures(values: Mapping[str, float | None], settings: CheckSettings, 
     values : mapping of str to float or None
         Clinical columns, as :func:`radiocard.cardiac.measure.measure` names them; those that
         are absent or None are not judged.
-    settings : CheckSettings
+    settings : Physiology
         Limits.
     case_id : str
         Patient identifier.
@@ -67,7 +67,7 @@ def _phases(values: Mapping[str, float | None], case: str) -> list[Issue]:
     return issues
 
 
-def _stroke_volumes(values: Mapping[str, float | None], settings: CheckSettings, case: str) -> list[Issue]:
+def _stroke_volumes(values: Mapping[str, float | None], settings: Physiology, case: str) -> list[Issue]:
     left, right = _stroke_volume(values, "lv"), _stroke_volume(values, "rv")
     if left is None or right is None or left <= 0 or right <= 0:
         return []
@@ -84,7 +84,7 @@ def _stroke_volume(values: Mapping[str, float | None], side: str) -> float | Non
     return None if ed is None or es is None else ed - es
 
 
-def _ranges(values: Mapping[str, float | None], settings: CheckSettings, case: str) -> list[Issue]:
+def _ranges(values: Mapping[str, float | None], settings: Physiology, case: str) -> list[Issue]:
     limits: dict[str, Interval] = {
         "lvef_pct": settings.lvef_pct,
         "rvef_pct": settings.rvef_pct,

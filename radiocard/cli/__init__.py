@@ -9,6 +9,7 @@ import typer
 
 from radiocard.cli import cohorts, engine, models, reports
 from radiocard.cli.console import BUG, INTERRUPTED, exit_code, note
+from radiocard.cli.maps import maps
 
 EPILOG = (
     "Exit codes: 0 all well, 1 a bug, 2 usage or configuration, 3 some cases failed, "
@@ -30,6 +31,7 @@ app = typer.Typer(
     radiocard train table.parquet -o heart.model          learn
     radiocard evaluate heart.model table.parquet -o out   how good is it, honestly?
     radiocard report heart.model COHORT --patient ID -o report.html
+    radiocard map fit|ecv|align|measure                   T1, T2, T2*, ECV maps one by one
 
     COHORT is a folder in ACDC or M&Ms layout, or a manifest CSV.
 
@@ -51,6 +53,7 @@ for command in (
     cohorts.info,
 ):
     app.command()(command)
+app.add_typer(maps)
 
 
 def main() -> None:

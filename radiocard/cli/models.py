@@ -23,10 +23,13 @@ def train(
     table: TableArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Model file to write.")],
     target: Annotated[str, typer.Option(help="Column that holds the diagnosis.")] = "diagnosis",
-    models: Annotated[str, typer.Option(help="Recipes, separated by commas.")] = "svm,rf,xgboost,logistic",
+    task: Annotated[
+        str, typer.Option(help="The question: cine, t1-amyloid, ... (a shipped name or a YAML file).")
+    ] = "cine",
+    models: Annotated[str | None, typer.Option(help="Recipes, separated by commas; else those of the task.")] = None,
     pool: Annotated[
-        str, typer.Option(help="Columns to learn from: physiology, physiology_wide, texture, all.")
-    ] = "physiology",
+        str | None, typer.Option(help="Columns to learn from, for example physiology or t1; else that of the task.")
+    ] = None,
     plan: Annotated[str, typer.Option(help="Folds, repeats, seed: a shipped name or a YAML file.")] = "evaluation",
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
@@ -36,16 +39,19 @@ def train(
     \b
     radiocard train table.parquet -o heart.model
     radiocard train table.parquet -o heart.model --models svm,xgboost --pool all
+    radiocard train t1_table.parquet -o amyloid.model --task t1-amyloid
     """
     from radiocard.io.store import output_lock, read_table
     from radiocard.models.persist import save_model
     from radiocard.study import train as study
 
-    recipes = [name.strip() for name in models.split(",") if name.strip()]
+    recipes = [name.strip() for name in models.split(",") if name.strip()] if models else None
     rows = read_table(table)
     with output_lock(output):
         with progress("Nested folds", study.n_steps(plan)) as step:
-            model = study.train(rows, target=target, models=recipes, pool=pool, plan=plan, jobs=jobs, progress=step)
+            model = study.train(
+                rows, target=target, task=task, models=recipes, pool=pool, plan=plan, jobs=jobs, progress=step
+            )
         save_model(model, output)
     summary = study.summarise(model)
     if as_json:

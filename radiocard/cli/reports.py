@@ -86,6 +86,7 @@ def report(
 
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")] = Path("radiocard-demo"),
+    task: Annotated[str, typer.Option(help="What is simulated: cine or t1-amyloid.")] = "cine",
     seed: Annotated[int, typer.Option(min=0, help="Another seed simulates other patients.")] = 1,
     jobs: JobsOption = 2,
     as_json: JsonOption = False,
@@ -95,11 +96,12 @@ def demo(
     \b
     radiocard demo
     radiocard demo -o somewhere --seed 7
+    radiocard demo --task t1-amyloid
     """
     from radiocard.study.demo import demo as study
 
     compile_first()
-    result = study(output, seed=seed, jobs=jobs, say=note, progress=progress)
+    result = study(output, task=task, seed=seed, jobs=jobs, say=note, progress=progress)
     if as_json:
         say_json(result.to_dict())
         return

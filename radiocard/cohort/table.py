@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from radiocard.cardiac.dictionary import CLINICAL
+from radiocard.cardiac.map_dictionary import MAP_COLUMNS
+from radiocard.cardiac.scar_dictionary import SCAR
 from radiocard.cohort.row import COVARIATES, PROVENANCE
 from radiocard.errors import CohortError
 from radiocard.features.registry import ColumnInfo, describe_texture_column
@@ -15,7 +17,8 @@ from radiocard.features.registry import ColumnInfo, describe_texture_column
 
 def describe(column: str) -> ColumnInfo | None:
     """Return the dictionary entry of a feature column; None for any other column."""
-    return CLINICAL.get(column) or describe_texture_column(column)
+    known = CLINICAL.get(column) or MAP_COLUMNS.get(column) or SCAR.get(column)
+    return known or describe_texture_column(column)
 
 
 def feature_columns(table: pd.DataFrame) -> list[str]:

@@ -29,6 +29,11 @@ CLASS_NAMES: Mapping[str, str] = MappingProxyType(
         "HCM": "hypertrophic cardiomyopathy",
         "MINF": "previous myocardial infarction",
         "RV": "abnormal right ventricle",
+        "AMYL": "cardiac amyloidosis",
+        "HHD": "hypertensive heart disease",
+        "MYOC": "acute myocarditis",
+        "ISCH": "ischaemic scar",
+        "NISCH": "non-ischaemic scar",
     }
 )
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -53,7 +53,18 @@ _AGGREGATIONS = MappingProxyType(
 _REGIONS = MappingProxyType(
     {"lv_cavity": "LV cavity", "lv_myocardium": "LV myocardium", "rv_cavity": "RV cavity"},
 )
-_PHASES = MappingProxyType({"ed": "end-diastole", "es": "end-systole"})
+_IMAGES = MappingProxyType(
+    {
+        "cine_ed": "end-diastole",
+        "cine_es": "end-systole",
+        "t1_native": "native T1",
+        "t1_post": "post-contrast T1",
+        "t2": "T2",
+        "t2_star": "T2*",
+        "ecv": "ECV",
+        "lge": "late enhancement",
+    }
+)
 _FILTERS = MappingProxyType(
     {
         "mean": "mean filter",
@@ -72,7 +83,7 @@ _FILTERS = MappingProxyType(
     }
 )
 _COLUMN = re.compile(
-    r"(?P<region>[a-z0-9_]+?)__(?P<sequence>[a-z0-9]+)_(?P<phase>ed|es)__"
+    rf"(?P<region>[a-z0-9_]+?)__(?P<sequence>{'|'.join(_IMAGES)})__"
     r"(?:(?P<filter>[a-z0-9_]+?)__(?P<tag>[a-z0-9_]+)|(?P<image>[A-Za-z0-9-]+)_(?P<feature>[A-Za-z0-9]+_[A-Za-z0-9]+))"
 )
 _DISCRETISATION = r"(?:_(?P<method>fbn|fbs)(?P<size>[0-9p]+))?"
@@ -119,7 +130,7 @@ def describe_texture_column(column: str) -> ColumnInfo | None:
     if feature is None or filtered is None:
         return None
     name = f"{feature.name}{f' ({filtered})' if filtered else ''}"
-    where = f"{_REGIONS[parts['region']]}, {_PHASES[parts['phase']]}"
+    where = f"{_REGIONS[parts['region']]}, {_IMAGES[parts['sequence']]}"
     meaning = f"{feature.meaning[:-1]} ({how})." if how else feature.meaning
     return ColumnInfo(column, f"{name}, {where}", meaning, feature.unit, feature.ibsi_code, feature.family)
 

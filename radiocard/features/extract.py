@@ -107,11 +107,11 @@ def extract_case_texture(case: Case, spec: FeatureSpec) -> tuple[Values, list[Is
     tags = _tags(spec)
     columns: Values = {}
     issues: list[Issue] = []
-    for phase in spec.phases:
-        key = (spec.sequence, phase)
+    for key in spec.keys:
         found: Mapping[str, Values] = {}
         if key in case.images and key in case.masks:
-            found, more = _phase(case.images[key], case.masks[key], spec, case.patient_id, f"{key[0]}_{phase}")
+            role = "_".join(filter(None, key))
+            found, more = _phase(case.images[key], case.masks[key], spec, case.patient_id, role)
             issues += more
         for region in spec.regions:
             values = found.get(region, {})

@@ -210,18 +210,19 @@ def filter_part(image: str) -> str:
 
 
 def texture_column(region: str, sequence: str, phase: str, tag: str, filter_name: str = ORIGINAL) -> str:
-    """Return the name of one column: ``<region>__<sequence>_<phase>__<filter>__<tag>``.
+    """Return the name of one column: ``<region>__<sequence>[_<phase>]__<filter>__<tag>``.
 
     Parameters
     ----------
     region, sequence, phase : str
-        For example ``lv_myocardium``, ``cine``, ``ed``.
+        For example ``lv_myocardium``, ``cine``, ``ed``; a map has the phase ``""``.
     tag : str
         As :func:`texture_tags` gives them: with the filter before it, or a name of PyRadiomics,
         which holds the filter already.
     filter_name : str
         Name of the filtered image, if the tag does not hold it.
     """
+    where = f"{region}__{'_'.join(filter(None, (sequence, phase)))}"
     if "__" in tag or _PYRADIOMICS_NAME.fullmatch(tag):
-        return f"{region}__{sequence}_{phase}__{tag}"
-    return f"{region}__{sequence}_{phase}__{filter_part(filter_name)}__{tag}"
+        return f"{where}__{tag}"
+    return f"{where}__{filter_part(filter_name)}__{tag}"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from radiocard.errors import CaseError, CaseRefusedError, Issue
-from radiocard.image import Case, Image, Key, LabelMap
+from radiocard.image import DRAWN_SCAR, LGE, MAPS, SCAR_REGIONS, STILL, Case, Image, Key, LabelMap
+from radiocard.io.map_files import Unit, read_map
 from radiocard.io.nifti import MAX_BYTES, read_image, read_label_map
+from radiocard.io.units import convert_units
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,14 @@ class FilePair:
         NIfTI files.
     frame : int or None
         Zero-based frame of a four-dimensional file.
+    unit : str or None
+        Unit that the source states for a map; None where the values must prove ms or %.
     """
 
     image: Path
     mask: Path
     frame: int | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,14 +93,40 @@ class CaseRef:
         for key, pair in self.files.items():
             case, role, frame = self.patient_id, role_of(key), pair.frame
             with _collected(issues):
-                images[key] = read_image(pair.image, case=case, field=f"{role}.image", frame=frame, max_bytes=max_bytes)
+                images[key] = _image(key, pair, case, max_bytes)
             with _collected(issues):
                 masks[key] = read_label_map(
                     pair.mask, self.labels, case=case, field=f"{role}.mask", frame=frame, max_bytes=max_bytes
                 )
         if any(issue.severity == "refuse" for issue in issues):
             raise CaseRefusedError(issues)
+        for key in [key for key in masks if set(SCAR_REGIONS) & set(masks[key].labels)]:
+            masks[key], drawn = _apart(masks[key])
+            if key[0] == LGE:
+                masks[DRAWN_SCAR, STILL] = drawn
         return Case(self.patient_id, images, masks, dict(self.clinical), self.simulated)
+
+
+def _apart(mask: LabelMap) -> tuple[LabelMap, LabelMap]:
+    """Return the regions with scar counted as myocardium, and the scar as it was drawn."""
+    scar = {name: mask.labels[name] for name in SCAR_REGIONS if name in mask.labels}
+    rest = {name: number for name, number in mask.labels.items() if name not in scar}
+    drawn = np.isin(mask.array, list(scar.values()))
+    whole = mask.array
+    if "lv_myocardium" in rest:
+        whole = np.where(drawn, rest["lv_myocardium"], mask.array).astype(mask.array.dtype)
+    kept = np.where(drawn, mask.array, 0).astype(mask.array.dtype)
+    return replace(mask, array=whole, labels=rest), replace(mask, array=kept, labels=scar)
+
+
+def _image(key: Key, pair: FilePair, case: str, max_bytes: int) -> Image:
+    """Read one image; a map in the unit that the source states comes in ms or %."""
+    sequence = key[0]
+    if sequence not in MAPS or pair.frame is not None:
+        image = read_image(pair.image, case=case, field=f"{role_of(key)}.image", frame=pair.frame, max_bytes=max_bytes)
+        return convert_units(image, from_unit=pair.unit, sequence=sequence) if pair.unit else image
+    found = read_map(pair.image, sequence=sequence, unit=cast("Unit | None", pair.unit), case=case, max_bytes=max_bytes)
+    return convert_units(found.image, from_unit=found.unit, sequence=sequence) if found.unit else found.image
 
 
 @contextmanager

@@ -9,11 +9,18 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from radiocard.errors import CohortError
-from radiocard.image import LABELS_ACDC, LABELS_MNMS, REGIONS
+from radiocard.image import LABELS_ACDC, LABELS_MNMS, REGIONS, SCAR_REGIONS
 
 CONVENTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType({"acdc": LABELS_ACDC, "mnms": LABELS_MNMS})
 _TITLES = {"acdc": "ACDC", "mnms": "M&Ms"}
-_WORDS = {"lv_cavity": "LV cavity", "lv_myocardium": "LV myocardium", "rv_cavity": "RV cavity"}
+_KNOWN = (*REGIONS, *SCAR_REGIONS)
+_WORDS = {
+    "lv_cavity": "LV cavity",
+    "lv_myocardium": "LV myocardium",
+    "rv_cavity": "RV cavity",
+    "lv_scar": "scar",
+    "no_reflow": "no-reflow",
+}
 
 
 def parse_labels(text: str, *, case: str) -> dict[str, int]:
@@ -22,7 +29,8 @@ def parse_labels(text: str, *, case: str) -> dict[str, int]:
     Parameters
     ----------
     text : str
-        ``acdc``, ``mnms``, or pairs such as ``lv_cavity=3;lv_myocardium=2;rv_cavity=1``.
+        ``acdc``, ``mnms``, or pairs such as ``lv_cavity=3;lv_myocardium=2;rv_cavity=1``; scar that was
+        drawn is ``lv_scar`` and ``no_reflow``.
     case : str
         Patient identifier, for messages.
 
@@ -42,9 +50,9 @@ def parse_labels(text: str, *, case: str) -> dict[str, int]:
     out: dict[str, int] = {}
     for part in filter(None, re.split(r"[;,\s]+", text)):
         region, _, number = part.partition("=")
-        if region not in REGIONS:
-            close = difflib.get_close_matches(region, [*REGIONS, *CONVENTIONS], n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join([*CONVENTIONS, *REGIONS])}."
+        if region not in _KNOWN:
+            close = difflib.get_close_matches(region, [*_KNOWN, *CONVENTIONS], n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join([*CONVENTIONS, *_KNOWN])}."
             msg = f"labels names the region {region!r}, which is not known."
             raise CohortError(msg, case=case, field="labels", hint=hint)
         if not number.isascii() or not number.isdigit() or int(number) < 1 or int(number) in out.values():

@@ -1,4 +1,4 @@
-"""Cohorts as a CSV manifest: one row per patient and phase."""
+"""Cohorts as a CSV manifest: one row per patient, sequence and phase."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from radiocard.errors import CohortError, Issue
-from radiocard.image import PHASES, Key
+from radiocard.image import PHASES, SEQUENCES, STILL, Key
 from radiocard.io.case_ref import CaseRef, FilePair, missing_files, role_of
 from radiocard.io.clinical import KNOWN, merge_clinical, near_misses, other_columns, parse_clinical
 from radiocard.io.delimited import Delimited, read_delimited
 from radiocard.io.identifiers import folded, id_problem, shown
 from radiocard.io.labels import parse_labels
+from radiocard.io.units import units_of
+from radiocard.specs.maps import MAP_UNITS
 
-REQUIRED = ("patient_id", "phase", "image", "mask", "labels")
-OPTIONAL = ("visit", "sequence", "frame")
-SEQUENCES = ("cine",)
+REQUIRED = ("patient_id", "image", "mask", "labels")
+OPTIONAL = ("visit", "sequence", "phase", "frame", "unit")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ def read_manifest(path: Path) -> tuple[list[CaseRef], list[Issue]]:
     Parameters
     ----------
     path : Path
-        CSV with the columns ``patient_id, phase, image, mask, labels``, optionally
-        ``sequence, visit, frame`` and covariates. Relative paths start at its folder.
+        CSV with the columns ``patient_id, image, mask, labels``; ``sequence`` (``cine`` where it
+        is empty), ``phase`` (``ed`` or ``es`` of a cine, empty otherwise), ``unit`` of a map that is not
+        in ms or %, ``frame``, ``visit`` and covariates. Relative paths start at its folder.
 
     Returns
     -------
@@ -71,11 +73,11 @@ def read_manifest(path: Path) -> tuple[list[CaseRef], list[Issue]]:
 def _known_names(raw: Delimited) -> Delimited:
     known = {*REQUIRED, *OPTIONAL, *KNOWN}
     header = [name.casefold() if name.casefold() in known else name for name in raw.header]
-    for name in REQUIRED:
+    for name in (*REQUIRED, *(() if "sequence" in header else ("phase",))):
         if name in header:
             continue
         close = difflib.get_close_matches(name, header, n=1)
-        hint = f"Is it the column {close[0]!r}?" if close else f"A manifest needs: {', '.join(REQUIRED)}."
+        hint = f"Is it the column {close[0]!r}?" if close else f"A manifest needs: {', '.join((*REQUIRED, 'phase'))}."
         msg = f"{raw.name} lacks the column {name!r}."
         raise CohortError(msg, field=name, hint=hint)
     double = [name for name in known if header.count(name) > 1]
@@ -98,24 +100,29 @@ def _rows(raw: Delimited) -> list[_Row]:
         clinical |= {name: typed[name][index] for name in others}
         if cells["visit"]:
             clinical["visit"] = cells["visit"]
-        key = (_sequence(cells["sequence"], raw.name, line), _phase(cells["phase"], raw.name, line))
+        key = _key(cells, f"{raw.name}: line {line}")
         rows.append(_Row(line, cells["patient_id"], key, cells, clinical))
     return rows
 
 
-def _sequence(text: str, name: str, line: int) -> str:
-    sequence = text.casefold() or "cine"
+def _key(cells: Mapping[str, str], where: str) -> Key:
+    sequence, phase = cells["sequence"].casefold() or "cine", cells["phase"].casefold()
     if sequence not in SEQUENCES:
-        msg = f"{name}: line {line}: sequence is {text!r}, expected {' or '.join(SEQUENCES)}."
+        msg = f"{where}: sequence is {cells['sequence']!r}, expected {' or '.join(SEQUENCES)}."
         raise CohortError(msg, field="sequence")
-    return sequence
-
-
-def _phase(text: str, name: str, line: int) -> str:
-    if text.casefold() not in PHASES:
-        msg = f"{name}: line {line}: phase is {text!r}, expected {' or '.join(PHASES)}."
+    if sequence == "cine" and phase not in PHASES:
+        msg = f"{where}: phase is {cells['phase']!r}, expected {' or '.join(PHASES)}."
         raise CohortError(msg, field="phase")
-    return text.casefold()
+    if sequence != "cine" and phase != STILL:
+        msg = f"{where}: phase is {cells['phase']!r}, expected an empty cell: {sequence} is taken once."
+        raise CohortError(msg, field="phase")
+    if cells["unit"] and sequence not in MAP_UNITS:
+        msg = f"{where}: unit is {cells['unit']!r}, expected an empty cell: grey values of {sequence} have no unit."
+        raise CohortError(msg, field="unit")
+    if cells["unit"] and cells["unit"] not in units_of(sequence):
+        msg = f"{where}: unit is {cells['unit']!r}, expected {' or '.join(units_of(sequence))} for {sequence}."
+        raise CohortError(msg, field="unit")
+    return sequence, phase
 
 
 def _check_ids(rows: list[_Row], name: str) -> None:
@@ -136,7 +143,7 @@ def _check_ids(rows: list[_Row], name: str) -> None:
         twin = seen.setdefault((row.patient_id, row.key), row)
         if twin is not row:
             msg = f"{name}: lines {twin.line} and {row.line}: {role_of(row.key)} of this patient occurs twice."
-            raise CohortError(msg, code="E_DUPLICATE_ID", case=case, hint="One row per patient and phase.")
+            raise CohortError(msg, code="E_DUPLICATE_ID", case=case, hint="One row per patient, sequence and phase.")
 
 
 def _case(patient_id: str, rows: list[_Row], folder: Path) -> CaseRef:
@@ -159,7 +166,7 @@ def _case(patient_id: str, rows: list[_Row], folder: Path) -> CaseRef:
     for row in rows:
         image, mask = (_resolve(row, role, folder, issues) for role in ("image", "mask"))
         if image is not None and mask is not None:
-            files[row.key] = FilePair(image, mask, _frame(row))
+            files[row.key] = FilePair(image, mask, _frame(row), row.cells["unit"] or None)
     issues += missing_files(patient_id, files)
     simulated = bool(clinical.pop("simulated", False))
     return CaseRef(patient_id, files, maps[0], clinical, simulated, tuple(issues))

@@ -193,7 +193,7 @@ class RuleClassifier:
         )
 
 
-def read_rule(source: str = "rule_cine") -> RuleSpec:
+def read_rule(source: str) -> RuleSpec:
     """Read a rule by shipped name or path."""
     return read_as(RuleSpec, source, "models")
 
@@ -233,7 +233,7 @@ def make_rule(spec: RuleSpec, classes: Sequence[str], columns: Sequence[str]) ->
 
     Examples
     --------
-    >>> make_rule(read_rule(), ["sepsis", "normal"], ["lvef_pct"]) is None
+    >>> make_rule(read_rule("rule_cine"), ["sepsis", "normal"], ["lvef_pct"]) is None
     True
     """
     if not len(classes) or why_not_applicable(spec, classes, columns) is not None:

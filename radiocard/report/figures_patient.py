@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Wedge
 
 from radiocard.report.figures import INK, LINE, MUTED, axis_style, drawing, named, row_names, to_svg
-from radiocard.report.schema_patient import BullsEye, SlicePicture
+from radiocard.report.schema_patient import BullsEye, ColourBar, SlicePicture
 from radiocard.report.schema_why import FeatureStory
 from radiocard.report.text import number, visible
 
@@ -21,6 +21,7 @@ CONTOURS: Mapping[str, tuple[str, str]] = {
     "lv_endo": ("LV endocardium", "#ff5a4f"),
     "lv_epi": ("LV epicardium", "#3ddc84"),
     "rv": ("RV cavity", "#4db8ff"),
+    "scar": ("Scar", "#ffd54a"),
 }
 _OTHER = "#ffd54a"
 _LEVELS = {"basal": "Basal", "mid": "Mid-ventricular", "apical": "Apical"}
@@ -58,16 +59,21 @@ def slice_svg(picture: SlicePicture) -> Markup:
         colour = contour_style(region)[1]
         for polygon in polygons:
             points = " ".join(f"{x * px:.2f},{y * py:.2f}" for x, y in polygon)
+            if picture.bar:  # colours of a map may be those of the line
+                parts.append(
+                    f'<polygon points="{points}" fill="none" stroke="#000" stroke-opacity="0.7" '
+                    f'stroke-width="{2.4 * stroke:.2f}" stroke-linejoin="round"/>'
+                )
             parts.append(
                 f'<polygon points="{points}" fill="none" stroke="{colour}" stroke-width="{stroke:.2f}" '
                 'stroke-linejoin="round"/>'
             )
     parts.append("</g>")
     parts += _scale_bar(width, height) + _letters(picture, width, height)
-    alt = (
-        f"{_LEVELS[picture.level]} short-axis slice at {_PHASES[picture.phase]}, "
-        f"{width:.0f} by {height:.0f} mm, contours: "
-        + (", ".join(contour_style(region)[0] for region in picture.contours) or "none")
+    at = f"at {_PHASES[picture.phase]}" if picture.phase else "of late enhancement"
+    what = f"of the {picture.bar.title} map" if picture.bar else at
+    alt = f"{_LEVELS[picture.level]} short-axis slice {what}, {width:.0f} by {height:.0f} mm, contours: " + (
+        ", ".join(contour_style(region)[0] for region in picture.contours) or "none"
     )
     return Markup(  # noqa: S704 (made here from numbers and escaped text)
         f'<svg class="slice" role="img" aria-label="{escape(visible(alt))}" viewBox="0 0 {width:.2f} {height:.2f}" '
@@ -108,6 +114,21 @@ def _picture_text(x: float, y: float, size: float, text: str, anchor: str) -> st
         f'fill="#000" stroke="#000" stroke-opacity="0.75" stroke-width="{size * 0.22:.2f}" stroke-linejoin="round"'
     )
     return f'<text {common} {outline} aria-hidden="true">{clean}</text><text {common} fill="#fff">{clean}</text>'
+
+
+def map_bar(bar: ColourBar, *, key: str) -> Markup:
+    """Draw the colours of a map with the values at their ends.
+
+    Parameters
+    ----------
+    bar : ColourBar
+        Quantity, unit and ends.
+    key : str
+        Different for each figure of a page.
+    """
+    with drawing(3.6, 0.32, placed=True) as figure:
+        _colour_bar(figure.add_axes((0.2, 0.3, 0.52, 0.42)), Normalize(bar.low, bar.high), bar.unit)
+        return to_svg(figure, key=key, alt=f"Colours of {bar.title} from {bar.low:g} to {bar.high:g} {bar.unit}")
 
 
 def bulls_eye(eye: BullsEye, *, key: str) -> Markup:

@@ -38,7 +38,7 @@ def render_patient(report: PatientReport) -> str:
         palette=figures.colours(labels),
         names=names,
         figures=figures_patient,
-        slices=_by_phase(report),
+        slices=_by_image(report),
         measure_groups=[(k, list(v)) for k, v in groupby(report.measures.rows, key=lambda r: r.group)]
         if report.measures
         else [],
@@ -65,6 +65,7 @@ def render_cohort(report: CohortReport) -> str:
         palette=figures.colours(report.classes),
         names=report.class_names,
         figures=figures_cohort,
+        bulls_eye=figures_patient.bulls_eye,
     )
 
 
@@ -164,16 +165,15 @@ def _patient_labels(report: PatientReport) -> list[str]:
     return list(dict.fromkeys(label for story in stories for label in story.strip))
 
 
-def _by_phase(report: PatientReport) -> list[tuple[str, list[SlicePicture]]]:
+def _by_image(report: PatientReport) -> list[tuple[str, list[SlicePicture]]]:
     if not report.images:
         return []
-    words = {"ed": "End-diastole", "es": "End-systole"}
-    order = ("basal", "mid", "apical")
-    return [
-        (title, sorted((s for s in report.images.slices if s.phase == phase), key=lambda s: order.index(s.level)))
-        for phase, title in words.items()
-        if any(s.phase == phase for s in report.images.slices)
-    ]
+    words, order = {"ed": "End-diastole", "es": "End-systole"}, ("basal", "mid", "apical")
+    groups: dict[str, list[SlicePicture]] = {}
+    for picture in report.images.slices:
+        title = picture.bar.title if picture.bar else words.get(picture.phase or "", "Late enhancement")
+        groups.setdefault(title, []).append(picture)
+    return [(title, sorted(group, key=lambda s: order.index(s.level))) for title, group in groups.items()]
 
 
 def _steps(waterfall: Waterfall, together: Sequence[Waterfall]) -> dict[str, Any]:

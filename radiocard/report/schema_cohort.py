@@ -8,6 +8,7 @@ from pydantic import Field
 
 from radiocard.report.schema_base import Count, Part, Probability, Provenance
 from radiocard.report.schema_evidence import Performance, Reasons, Trust
+from radiocard.report.schema_patient import BullsEye
 
 Link = Annotated[str, Field(pattern=r"^(#[A-Za-z0-9_-]+|[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*)$")]
 
@@ -144,7 +145,9 @@ class DataPart(Part):
     duplicates: list[DuplicateGroup] = Field(default_factory=list)
     """Identical images."""
     checks: list[CheckStrip] = Field(default_factory=list)
-    """Strip plots of the checks."""
+    """Strip plots of the checks, and of measurements without limits."""
+    bulls_eyes: list[BullsEye] = Field(default_factory=list)
+    """Mean of each class in the AHA segments."""
 
 
 class MissingFeature(Part):

@@ -89,17 +89,32 @@ class Letters(Part):
     bottom: str
 
 
+class ColourBar(Part):
+    """What the colours of a map stand for."""
+
+    title: str
+    """Quantity, for example 'Native T1'."""
+    unit: str
+    """Unit of the ends."""
+    low: float
+    """Value of the first colour; lower values have it too."""
+    high: float
+    """Value of the last colour; higher values have it too."""
+
+
 class SlicePicture(Part):
     """One slice with its contours, cropped to the heart."""
 
     level: Literal["basal", "mid", "apical"]
     """Level in the left ventricle."""
-    phase: Literal["ed", "es"]
-    """End-diastole or end-systole."""
+    phase: Literal["ed", "es"] | None = None
+    """End-diastole or end-systole; null for what is taken once."""
+    bar: ColourBar | None = None
+    """What the colours stand for; null for a grey picture."""
     slice_number: Count | None = None
     """Number of the slice in the stack, from 1."""
     png_base64: Base64
-    """Grey picture, PNG, base64; no text chunks."""
+    """Grey picture, or colours of a map, PNG, base64; no text chunks."""
     width_px: Pixels
     """Columns of the picture."""
     height_px: Pixels
@@ -107,8 +122,8 @@ class SlicePicture(Part):
     pixel_mm: tuple[Positive, Positive]
     """Pixel size along columns (x) and rows (y) [mm]."""
     contours: dict[str, list[list[tuple[float, float]]]] = Field(default_factory=dict)
-    """Region ('lv_endo', 'lv_epi', 'rv') to closed polygons of (x, y) in pixels; (0, 0) is the top left corner of the
-    first pixel."""
+    """Region ('lv_endo', 'lv_epi', 'rv', 'scar') to closed polygons of (x, y) in pixels; (0, 0) is the top left corner
+    of the first pixel."""
     letters: Letters | None = None
     """Orientation letters; null where orientation is not known."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from radiocard.image import LGE, PHASES, REGIONS
 from radiocard.specs.filters import PyradiomicsLbp2D, PyradiomicsWavelet, WaveletFilter
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def contradictions(spec: FeatureSpec) -> Iterator[str]:
     str
         The setting, a colon, what is wrong and what to do.
     """
+    yield from _of_sequence(spec)
     yield from _of_ivh(spec)
     yield from _of_resampling(spec)
     own = spec.resegmentation
@@ -40,6 +42,46 @@ def contradictions(spec: FeatureSpec) -> Iterator[str]:
 def is_wavelet(name: str) -> bool:
     """Return whether PyWavelets knows a discrete wavelet of that name."""
     return name in import_module("pywt").wavelist(kind="discrete")
+
+
+def _of_sequence(spec: FeatureSpec) -> Iterator[str]:
+    if spec.sequence != "cine":
+        yield from _of_still(spec)
+        yield from _of_lge(spec) if spec.sequence == LGE else _of_maps(spec)
+        return
+    for name, found, needed in (("phases", spec.phases, PHASES), ("regions", spec.regions, REGIONS)):
+        if not set(needed) <= set(found):
+            yield f"{name}: the cardiac measurements need {', '.join(needed)}"
+    if spec.checks.physiology is None:
+        yield "checks.physiology: a cine study needs this section"
+    for name, section in (("maps", spec.maps), ("scar", spec.scar)):
+        if section is not None:
+            yield f"{name}: nothing reads this section with sequence cine; leave it out"
+
+
+def _of_still(spec: FeatureSpec) -> Iterator[str]:
+    if spec.phases:
+        yield f"phases: {spec.sequence} is taken once and has no phase; leave them out"
+    if "lv_myocardium" not in spec.regions:
+        yield f"regions: {spec.sequence} needs lv_myocardium"
+    if spec.checks.physiology is not None:
+        yield f"checks.physiology: nothing reads this section with sequence {spec.sequence}; leave it out"
+
+
+def _of_lge(spec: FeatureSpec) -> Iterator[str]:
+    if spec.scar is None:
+        yield "scar: sequence lge needs this section"
+    if spec.maps is not None:
+        yield "maps: nothing reads this section with sequence lge; leave it out"
+
+
+def _of_maps(spec: FeatureSpec) -> Iterator[str]:
+    if spec.scar is not None:
+        yield f"scar: nothing reads this section with sequence {spec.sequence}; leave it out"
+    if spec.maps is None:
+        yield f"maps: sequence {spec.sequence} needs this section"
+    elif spec.sequence not in spec.maps.sequences:
+        yield f"maps.sequences: {spec.sequence} is not among them"
 
 
 def _of_ivh(spec: FeatureSpec) -> Iterator[str]:

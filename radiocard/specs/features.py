@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from radiocard.specs.base import Count, Distinct, Frozen, Interval, NotNegative, Positive, digest, number_text
 from radiocard.specs.contradictions import contradictions
 from radiocard.specs.discretisation import Discretisation
 from radiocard.specs.filters import Filter, Original
+from radiocard.specs.lge import ScarSettings
+from radiocard.specs.maps import MapSettings
 from radiocard.specs.pyradiomics_settings import DEPRECATED, FEATURES
 
 Aggregation = Literal["2d_avg", "2d_comb", "2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb"]
@@ -31,6 +33,7 @@ Family = Literal[
 ]
 Region = Literal["lv_cavity", "lv_myocardium", "rv_cavity"]
 PhaseName = Literal["ed", "es"]
+Sequence = Literal["cine", "t1_native", "t1_post", "t2", "t2_star", "ecv", "lge"]
 
 
 class Normalisation(Frozen):
@@ -194,11 +197,9 @@ class CardiacSettings(Frozen):
     reference: str | None
 
 
-class CheckSettings(Frozen):
-    """Limits of the input checks; they flag, they never change a value."""
+class Physiology(Frozen):
+    """What the measurements of a cine study are compared with."""
 
-    grid_tolerance_voxel: Positive
-    component_min_voxels: Count
     stroke_volume_difference_pct: Positive
     lvef_pct: Interval
     rvef_pct: Interval
@@ -206,6 +207,14 @@ class CheckSettings(Frozen):
     rvedv_ml: Interval
     lvm_g: Interval
     wall_thickness_mm: Interval
+
+
+class CheckSettings(Frozen):
+    """Limits of the input checks; they flag, they never change a value."""
+
+    grid_tolerance_voxel: Positive
+    component_min_voxels: Count
+    physiology: Physiology | None = None
 
 
 class FeatureSpec(Frozen):
@@ -216,8 +225,8 @@ class FeatureSpec(Frozen):
     description: str
     engine: Literal["native", "pyradiomics"]
     convention: Convention
-    sequence: Literal["cine"]
-    phases: Annotated[tuple[PhaseName, ...], Distinct]
+    sequence: Sequence
+    phases: Annotated[tuple[PhaseName, ...], Distinct] = ()
     regions: Annotated[tuple[Region, ...], Distinct]
     normalisation: Normalisation
     discretisation: Discretisation
@@ -228,18 +237,11 @@ class FeatureSpec(Frozen):
     filters: Annotated[tuple[Filter, ...], Field(min_length=1)] = (Original(kind="original"),)
     ivh: IvhSettings | None = None
     pyradiomics: PyradiomicsNames | None = None
+    maps: MapSettings | None = None
+    scar: ScarSettings | None = None
     roi: RoiSettings
     cardiac: CardiacSettings
     checks: CheckSettings
-
-    @field_validator("phases", "regions")
-    @classmethod
-    def _complete(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        needed = get_args(PhaseName if info.field_name == "phases" else Region)
-        if not set(needed) <= set(value):
-            msg = f"the cardiac measurements need {', '.join(needed)}"
-            raise ValueError(msg)
-        return value
 
     @model_validator(mode="after")
     def _distinct_images(self) -> FeatureSpec:
@@ -256,6 +258,11 @@ class FeatureSpec(Frozen):
         if found:
             raise ValueError("; ".join(found))
         return self
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """Sequence and phase of each image that texture is described in; a map has no phase."""
+        return tuple((self.sequence, phase) for phase in self.phases or ("",))
 
     @property
     def hash(self) -> str:

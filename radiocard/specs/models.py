@@ -1,4 +1,4 @@
-"""Model recipes, published rules, reference intervals, feature pools and evaluation plans."""
+"""Tasks, model recipes, published rules, reference intervals, feature pools and evaluation plans."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from radiocard.specs.base import Count, Frozen, Interval, Positive
+
+
+class TaskSpec(Frozen):
+    """A diagnostic question: what is measured, what models learn from, and what they are held against.
+
+    ``study`` says what was examined, ``limits`` what an answer must not be used for.
+    """
+
+    schema_: Literal["radiocard/task/1"] = Field(alias="schema")
+    name: str
+    title: str
+    study: str
+    spec: str
+    pool: str
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
+    rule: str
+    limits: tuple[str, ...]
 
 
 class Selection(Frozen):

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from radiocard.errors import SpecError
 from radiocard.specs.base import Frozen
 from radiocard.specs.features import FeatureSpec
-from radiocard.specs.models import EvaluationPlan, FeaturePools, ModelRecipe, ReferenceSpec, RuleSpec
+from radiocard.specs.models import EvaluationPlan, FeaturePools, ModelRecipe, ReferenceSpec, RuleSpec, TaskSpec
 from radiocard.specs.pyradiomics import from_parameters, is_parameter_file
 from radiocard.specs.safe_yaml import load_yaml
 from radiocard.specs.validate import parse_as
@@ -23,6 +23,7 @@ SCHEMAS: Mapping[str, type[Frozen]] = {
     "radiocard/reference/1": ReferenceSpec,
     "radiocard/pools/1": FeaturePools,
     "radiocard/evaluation/1": EvaluationPlan,
+    "radiocard/task/1": TaskSpec,
 }
 T = TypeVar("T", bound=Frozen)
 
@@ -72,6 +73,11 @@ def read_spec(source: str | Path) -> FeatureSpec:
 def read_recipe(source: str | Path) -> ModelRecipe:
     """Read a model recipe by shipped name (``svm``, ``rf``, ``xgboost``, ``logistic``) or path."""
     return read_as(ModelRecipe, source, "models")
+
+
+def read_task(source: str | Path) -> TaskSpec:
+    """Read a task by shipped name (``cine``, ``t1-amyloid``) or path."""
+    return read_as(TaskSpec, source, "models")
 
 
 def read_as(kind: type[T], source: str | Path, folder: Literal["feature_specs", "models"]) -> T:
@@ -124,6 +130,6 @@ def _locate(source: str | Path, folder: Literal["feature_specs", "models"], kind
     names = shipped_names(folder, kind)
     close = difflib.get_close_matches(str(source), names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Shipped: {', '.join(names)}."
-    what = "model recipe" if kind is ModelRecipe else "specification"
+    what = {ModelRecipe: "model recipe", TaskSpec: "task"}.get(kind, "specification")
     msg = f"There is no shipped {what} {str(source)!r}."
     raise SpecError(msg, hint=hint)

@@ -11,8 +11,10 @@ import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from radiocard.cardiac.map_dictionary import MAP_NAMES
 from radiocard.cohort.table import describe, specification
 from radiocard.errors import CODES, Issue
+from radiocard.explain.words import class_name
 from radiocard.report.schema_cohort import (
     Alert,
     CheckStrip,
@@ -29,6 +31,8 @@ from radiocard.report.schema_cohort import (
     StripDot,
     SummaryRow,
 )
+from radiocard.report.schema_patient import BullsEye
+from radiocard.specs.maps import MAP_UNITS
 from radiocard.study.evidence_parts import plain_name
 
 CORRELATION_LIMIT = 0.95
@@ -37,6 +41,10 @@ MISSING_SHOWN = 20
 COUNTED = {"diagnosis": "Class", "sex": "Sex", "site": "Site", "vendor": "Vendor", "field_strength_t": "Field strength"}
 SUMMARISED = {"age_y": ("Age", "y"), "height_cm": ("Height", "cm"), "weight_kg": ("Weight", "kg")}
 CHECKED = ("lvef_pct", "rvef_pct", "lvedv_ml", "rvedv_ml", "lvm_g")
+MEASURED = ("t1_native_ms", "t1_post_ms", "t2_ms", "ecv_pct", "mwt_max_map_mm", "scar_pct")  # no limits are known
+MAP_EYES = tuple(f"{sequence}_aha_{{:02d}}_{tag}" for sequence, tag in MAP_UNITS.items())
+CLASS_EYES = ("wt_aha_{:02d}_ed_mm", *MAP_EYES, "scar_aha_{:02d}_pct")
+EYE_TITLES = ("Wall thickness, end-diastole", *(MAP_NAMES[sequence] for sequence in MAP_UNITS), "Scar")
 AGE_BANDS = (0, 18, 40, 60, 80, 200)
 
 
@@ -107,7 +115,12 @@ def data_part(table: pd.DataFrame, *, target: str, groups: Sequence[str], limits
         counts=[c for c in counts if c is not None],
         summaries=[row for row in (_summary(table, c, *words) for c, words in SUMMARISED.items()) if row],
         duplicates=_duplicates(table, groups),
-        checks=[_strip(table, c, target, limits) for c in CHECKED if c in table and table[c].notna().any()],
+        checks=[
+            _strip(table, c, target, limits)
+            for c in (*CHECKED, *MEASURED)
+            if c in table and table[c].notna().any() and (c in limits or c in MEASURED)
+        ],
+        bulls_eyes=class_eyes(table, target=target),
     )
 
 
@@ -176,9 +189,32 @@ def _duplicates(table: pd.DataFrame, groups: Sequence[str]) -> list[DuplicateGro
     return [DuplicateGroup(cases=cases, message=message) for cases in members.values() if len(cases) > 1]
 
 
+def class_eyes(table: pd.DataFrame, *, target: str) -> list[BullsEye]:
+    """Return the mean of each class in the AHA segments, one colour scale per quantity."""
+    out: list[BullsEye] = []
+    for title, pattern in zip(EYE_TITLES, CLASS_EYES, strict=True):
+        columns = [pattern.format(n) for n in range(1, 17)]
+        if not set(columns) <= set(table.columns) or table[columns].isna().all(axis=None):
+            continue
+        means = table.groupby(target, sort=True)[columns].mean()
+        info = describe(columns[0])
+        values = means.to_numpy(dtype=float)
+        limits = (float(np.nanmin(values)), float(np.nanmax(values)))
+        out += [
+            BullsEye(
+                title=f"{title}, {class_name(str(label))}",
+                unit=info.unit if info else "",
+                values=[None if np.isnan(v) else float(v) for v in row],
+                limits=limits,
+            )
+            for label, row in zip(means.index, values, strict=True)
+        ]
+    return out
+
+
 def _strip(table: pd.DataFrame, column: str, target: str, limits: Mapping[str, Any]) -> CheckStrip:
     info = describe(column)
-    low, high = limits[column]
+    low, high = limits.get(column, (-np.inf, np.inf))
     dots: dict[str, list[StripDot]] = defaultdict(list)
     known = table[table[column].notna()].sort_values(target)
     for patient, value, label in zip(known.index, known[column], known[target], strict=True):
@@ -188,9 +224,9 @@ def _strip(table: pd.DataFrame, column: str, target: str, limits: Mapping[str, A
         title=info.name if info else column,
         unit=info.unit if info else "",
         groups=dict(dots),
-        low=low,
-        high=high,
-        note=f"{flagged} of {len(known)} outside {low:g} to {high:g}.",
+        low=low if column in limits else None,
+        high=high if column in limits else None,
+        note=f"{flagged} of {len(known)} outside {low:g} to {high:g}." if column in limits else None,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from radiocard.cardiac.map_dictionary import MAP_NAMES
 from radiocard.cohort.table import specification
 from radiocard.evaluation.evidence import Evidence
 from radiocard.evaluation.metrics import Predictions
@@ -17,6 +18,7 @@ from radiocard.models.bundle import ModelBundle
 from radiocard.report.schema_base import Estimate
 from radiocard.report.schema_cohort import CohortReport
 from radiocard.report.schema_evidence import Beeswarm, BeeswarmRow, Importance, Reasons, Resampling
+from radiocard.specs import FeatureSpec
 from radiocard.study import cohort_parts, evidence_parts
 from radiocard.study.evidence_parts import plain_name
 from radiocard.study.patient import provenance
@@ -62,7 +64,8 @@ def make_cohort_report(
     table, plan = data.table, plan_of(model)
     issues = cohort_parts.table_issues(table)
     selected = evidence.scores[SELECTED]
-    limits = spec_of(model).checks.model_dump()
+    physiology = spec_of(model).checks.physiology
+    limits = physiology.model_dump() if physiology else {}
     simulated = bool(table["simulated"].any())
     answers = model.answering.name
     return CohortReport(
@@ -144,6 +147,34 @@ def _beeswarm(explained: Explanation, label: str, columns: list[str], data: Lear
     return Beeswarm(label=label, rows=rows)
 
 
+def _measured(spec: FeatureSpec) -> str:
+    """Say how the measurements of a specification are made."""
+    density = f"{spec.cardiac.myocardial_density_g_ml:g} g/mL"
+    if spec.maps is not None:
+        names, inner, outer = (
+            ", ".join(MAP_NAMES[sequence] for sequence in spec.maps.sequences),
+            f"{spec.maps.erosion_endo_pct:g} %",
+            f"{spec.maps.erosion_epi_pct:g} %",
+        )
+        return (
+            f"Maps of {names} were measured within short-axis masks; the inner {inner} and the outer {outer} of the "
+            "wall were left out, for values and texture alike. Values are means over pixels, by segment of the "
+            "16-segment model."
+        )
+    if spec.scar is not None:
+        return (
+            "Scar was taken as drawn where the masks hold it, else found by the method "
+            f"'{spec.scar.method}' with {spec.scar.n_sd:g} standard deviations above remote myocardium; mass uses "
+            f"{density}. Transmurality is measured along lines across the wall, by segment of the 16-segment model."
+        )
+    formula = "Mosteller" if spec.cardiac.bsa_formula == "mosteller" else "Du Bois"
+    return (
+        "Measured from short-axis cine masks at end-diastole and end-systole. Volumes are sums of voxels times slice "
+        f"spacing; left ventricular mass uses {density}; body surface area is by {formula}; papillary muscles are "
+        f"counted in the {spec.cardiac.papillary}. Wall thickness is reported by segment of the 16-segment model."
+    )
+
+
 def _methods(model: ModelBundle, data: LearningData, evidence: Evidence, n_groups: int) -> list[str]:
     spec, made = spec_of(model), specification(data.table)
     counts = ", ".join(f"{label} {int((data.y == label).sum())}" for label in model.classes)
@@ -159,11 +190,7 @@ def _methods(model: ModelBundle, data: LearningData, evidence: Evidence, n_group
     )
     titles = "; ".join(m.title for m in model.models)
     return [
-        f"{len(data.y)} patients ({n_groups} independent; {counts}) were measured from short-axis cine masks at "
-        f"end-diastole and end-systole. Volumes are sums of voxels times slice spacing; left ventricular mass uses "
-        f"{spec.cardiac.myocardial_density_g_ml:g} g/mL; body surface area is by "
-        f"{'Mosteller' if spec.cardiac.bsa_formula == 'mosteller' else 'Du Bois'}; papillary muscles are counted in "
-        f"the {spec.cardiac.papillary}. Wall thickness is reported by segment of the 16-segment model.",
+        f"{len(data.y)} patients ({n_groups} independent; {counts}). {_measured(spec)}",
         f"Radiomic features follow the {spec.convention.upper() if spec.convention == 'ibsi' else 'PyRadiomics'} "
         f"definitions ({spec.engine} engine; grey values {normalised}, {bins}, texture aggregation "
         f"{', '.join(spec.texture.aggregation)}, distance {', '.join(map(str, spec.texture.distances))}). "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +19,58 @@ from radiocard.io.store import output_lock, write_table, write_text
 from radiocard.models.bundle import ModelBundle
 from radiocard.models.persist import save_model
 from radiocard.simulate.bayes import bayes_accuracy
-from radiocard.simulate.cohort import simulate_cohort
-from radiocard.specs import read_recipe
+from radiocard.simulate.classes import CLASSES
+from radiocard.simulate.cohort import SimulatedCase, simulate_cohort
+from radiocard.simulate.lge_cohort import LGE_CLASSES, simulate_lge_cohort
+from radiocard.simulate.map_bayes import map_bayes_accuracy
+from radiocard.simulate.map_classes import TASKS, MapTask
+from radiocard.simulate.maps import simulate_map_cohort
+from radiocard.specs import TaskSpec, read_recipe, read_task
 from radiocard.study.cohort_parts import table_issues
 from radiocard.study.evaluate import from_nested, write_evaluation
 from radiocard.study.extract import extract
 from radiocard.study.patient import report_patient, write_report
 from radiocard.study.predict import predict_table, write_predictions
-from radiocard.study.train import DEFAULT_MODELS, DEFAULT_POOL, learning_data, n_steps, read_plan, train_with_evidence
+from radiocard.study.train import DEFAULT_TASK, learning_data, n_steps, read_plan, train_with_evidence
 
 PER_CLASS = 14
 PLAN = "demo"
 BAYES_DRAWS = 20_000
+LGE_TASK = "lge-scar"
 MARKER = ".radiocard-demo"
+WALL = ("lvedvi_ml_m2", "lvmi_g_m2", "septal_excess")
 Progress = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
+
+
+MAP_TASKS: Mapping[str, tuple[MapTask, tuple[str, ...]]] = {
+    "t1-amyloid": ("t1-amyloid", ("t1_ms", *WALL)),
+    "ecv-amyloid": ("t1-amyloid", ("t1_ms", "ecv_pct", *WALL)),
+    "t1-dcm": ("dcm", ("t1_ms", *WALL)),
+    "t1-hhd-hcm": ("hhd-hcm", ("t1_ms", *WALL)),
+    "t2-myocarditis": ("myocarditis", ("t1_ms", "t2_ms", *WALL)),
+}
+
+
+@dataclass(frozen=True)
+class _Simulation:
+    """What stands in for the patients of a task.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of groups.
+    cohort : callable
+        Seed, and whether diagnoses are shuffled, to patients.
+    best : callable
+        Gives the best accuracy that any model can reach, or could with the named values known exactly.
+    best_is : str
+        What that is, in words.
+    """
+
+    n_classes: int
+    cohort: Callable[[int, bool], list[SimulatedCase]]
+    best: Callable[[], float]
+    best_is: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +107,7 @@ class DemoResult:
 def demo(
     output: str | Path = "radiocard-demo",
     *,
+    task: str = DEFAULT_TASK,
     seed: int = 1,
     jobs: int = 1,
     permute_classes: bool = False,
@@ -81,6 +120,9 @@ def demo(
     ----------
     output : str or Path
         Folder to write to: the cohort as NIfTI files, table, model, predictions, reports.
+    task : str
+        Shipped task: ``cine``, ``t1-amyloid``, ``ecv-amyloid``, ``t1-dcm``, ``t1-hhd-hcm``,
+        ``t2-myocarditis`` or ``lge-scar``.
     seed : int
         Another seed simulates other patients.
     jobs : int
@@ -99,26 +141,35 @@ def demo(
     Raises
     ------
     UsageError
-        If the folder holds something else.
+        If the folder holds something else, or nothing simulates the task.
     OutputError
         If it cannot be written.
     """
     folder, started = Path(output), time.perf_counter()
     tell = say or (lambda _: None)
     bar = progress or (lambda *_: nullcontext(lambda *_: None))
+    asked = read_task(task)
+    simulation = _simulation(asked)
     with output_lock(folder / "demo"):
         cohort_folder = _clear(folder)
-        command = f"radiocard demo --seed {seed}"
-        tell(f"Simulating {5 * PER_CLASS} patients at three sites (seed {seed})")
-        patients = simulate_cohort(per_class=PER_CLASS, seed=seed, permute_classes=permute_classes)
+        command = f"radiocard demo{'' if task == DEFAULT_TASK else f' --task {task}'} --seed {seed}"
+        tell(f"Simulating {simulation.n_classes * PER_CLASS} patients at three sites (seed {seed})")
+        patients = simulation.cohort(seed, permute_classes)
         cohort = read_cohort(write_manifest_cohort((p.case for p in patients), cohort_folder))
         with bar("Measuring", len(cohort.cases)) as step:
-            table = extract(cohort, jobs=jobs, progress=step)
+            table = extract(cohort, spec=asked.spec, jobs=jobs, progress=step)
         write_table(table, folder / "table.parquet")
-        plan, recipes = read_plan(PLAN), [read_recipe(name) for name in DEFAULT_MODELS]
+        plan, recipes = read_plan(PLAN), [read_recipe(name) for name in asked.models]
         with bar("Nested folds", n_steps(plan)) as step:
             model, result, evidence = train_with_evidence(
-                table, target="diagnosis", recipes=recipes, pool=DEFAULT_POOL, plan=plan, jobs=jobs, progress=step
+                table,
+                target="diagnosis",
+                task=asked,
+                recipes=recipes,
+                pool=asked.pool,
+                plan=plan,
+                jobs=jobs,
+                progress=step,
             )
         save_model(model, folder / "heart.model")
         tell("Writing reports")
@@ -133,7 +184,7 @@ def demo(
             for kind, patient in pick_patients(result).items()
         }
     seconds = time.perf_counter() - started
-    lines = _lines(model, evaluation.summary["metrics"], seconds, permuted=permute_classes)
+    lines = _lines(model, evaluation.summary["metrics"], seconds, simulation, permuted=permute_classes)
     return DemoResult(paths[0], reports, lines, seconds)
 
 
@@ -178,15 +229,44 @@ def _clear(folder: Path) -> Path:
     return cohort
 
 
-def _lines(model: ModelBundle, metrics: dict[str, Any], seconds: float, *, permuted: bool) -> tuple[str, ...]:
-    best = bayes_accuracy(n=BAYES_DRAWS)
+def _simulation(task: TaskSpec) -> _Simulation:
+    if task.name == DEFAULT_TASK:
+        return _Simulation(
+            len(CLASSES),
+            lambda seed, permuted: simulate_cohort(per_class=PER_CLASS, seed=seed, permute_classes=permuted),
+            lambda: bayes_accuracy(n=BAYES_DRAWS).value,
+            "best possible on this simulation (Bayes)",
+        )
+    if task.name == LGE_TASK:
+        return _Simulation(
+            len(LGE_CLASSES),
+            lambda seed, permuted: simulate_lge_cohort(per_class=PER_CLASS, seed=seed, permute_classes=permuted),
+            lambda: 1.0,
+            "best possible: each scar of one group begins at the endocardium, none of the other",
+        )
+    if task.name not in MAP_TASKS:
+        known = ", ".join([DEFAULT_TASK, *MAP_TASKS, LGE_TASK])
+        msg = f"Nothing simulates the task {task.name!r}, expected one of {known}."
+        raise UsageError(msg, field="task")
+    name, latents = MAP_TASKS[task.name]
+    return _Simulation(
+        len(TASKS[name]),
+        lambda seed, permuted: simulate_map_cohort(task=name, per_class=PER_CLASS, seed=seed, permute_classes=permuted),
+        lambda: map_bayes_accuracy(name, latents=latents, n=BAYES_DRAWS).value,
+        "best possible from the global values alone, if they were known exactly (Bayes)",
+    )
+
+
+def _lines(
+    model: ModelBundle, metrics: dict[str, Any], seconds: float, simulation: _Simulation, *, permuted: bool
+) -> tuple[str, ...]:
     scores = model.evaluation["scores"]
     lines = [f"{len(model.labels)} simulated patients, {len(model.classes)} classes, {seconds:.0f} s."]
     if permuted:
-        lines.append("Diagnoses are permuted: accuracy should be chance, 0.20.")
+        lines.append(f"Diagnoses are permuted: accuracy should be chance, {1 / len(model.classes):.2f}.")
     lines.append("Accuracy on patients that the model did not see (nested folds, 95 % interval over patients):")
     for name, score in scores.items():
         found = metrics[name]["accuracy"]
         lines.append(f"  {found['value']:.2f}  ({found['low']:.2f} to {found['high']:.2f})  {score['title']}")
-    lines.append(f"  {best.value:.2f}  best possible on this simulation (Bayes)")
+    lines.append(f"  {simulation.best():.2f}  {simulation.best_is}")
     return tuple(lines)

@@ -19,12 +19,11 @@ from radiocard.evaluation.result import MAJORITY, RULE, RULE_NEAREST, SELECTED, 
 from radiocard.evaluation.scores import Scores, score
 from radiocard.io.store import write_json, write_text
 from radiocard.models.bundle import ModelBundle
-from radiocard.models.rule import read_rule
 from radiocard.report.html import render_cohort
 from radiocard.report.schema import to_json
 from radiocard.report.schema_cohort import CohortReport
 from radiocard.study.cohort_report import make_cohort_report
-from radiocard.study.train import LearningData, cross_validate, learning_data, plan_of
+from radiocard.study.train import LearningData, cross_validate, learning_data, plan_of, rule_of
 from radiocard.study.train import n_steps as plan_steps
 
 NESTED = "nested cross-validation"
@@ -148,7 +147,9 @@ def evaluate(
     nested = holds_training_patients(model, data.table)
     if nested:
         recipes = [m.recipe for m in model.models]
-        result, evidence = cross_validate(data, recipes, plan_of(model), jobs=jobs, progress=progress)
+        result, evidence = cross_validate(
+            data, recipes, plan_of(model), rule=rule_of(model), jobs=jobs, progress=progress
+        )
         return from_nested(model, data, result, evidence, command=command)
     return _external(model, data, progress, command)
 
@@ -205,8 +206,8 @@ def _external(model: ModelBundle, data: LearningData, progress: Progress | None,
     told = _frozen_predictions(model, data)
     titles = {SELECTED: f"{model.answering.title} (frozen)", MAJORITY: "Majority class (no training)"}
     titles |= {
-        RULE: read_rule().title,
-        RULE_NEAREST: f"{read_rule().title}, borderline patients to the nearest definition",
+        RULE: rule_of(model).title,
+        RULE_NEAREST: f"{rule_of(model).title}, borderline patients to the nearest definition",
     }
     scores = {name: score(name, titles[name], p, plan=plan) for name, p in told.items()}
     comparisons = compare(told, RULE_NEAREST if RULE_NEAREST in told else MAJORITY, plan=plan)
@@ -232,7 +233,7 @@ def _frozen_predictions(model: ModelBundle, data: LearningData) -> Mapping[str, 
     constant = np.tile(shares, (len(data.y), 1))
     told[MAJORITY] = from_probabilities(constant, data.y, classes=model.classes, groups=data.groups)
     sex = data.table["sex"].to_numpy(dtype=object)
-    answers, _ = rule_answers(read_rule(), data.table, classes=model.classes, sex=sex)
+    answers, _ = rule_answers(rule_of(model), data.table, classes=model.classes, sex=sex)
     codes, groups = encode(data.y, model.classes), group_codes(data.groups, len(data.y))
     for name, said in answers.items():
         told[name] = Predictions(model.classes, codes, groups, said[None], None)

@@ -11,9 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from radiocard.cardiac.measure import HeartMeasures, measure
+from radiocard.cardiac.maps import MapMeasures
+from radiocard.cardiac.reference import ReferenceRange
+from radiocard.cardiac.scar import ScarMeasures
 from radiocard.checks.case import check_case
-from radiocard.cohort.row import describe_case, refuse_if_needed
+from radiocard.cohort.row import Measures as Measured
+from radiocard.cohort.row import describe_case, measure_case, refuse_if_needed
 from radiocard.errors import Issue, UsageError
 from radiocard.evaluation.result import SELECTED
 from radiocard.image import Case
@@ -24,7 +27,7 @@ from radiocard.report.html import render_patient
 from radiocard.report.pdf import to_pdf
 from radiocard.report.schema import to_json
 from radiocard.report.schema_base import Estimate, Provenance
-from radiocard.report.schema_patient import Answer, MetricLine, ModelCard, PatientReport, Record
+from radiocard.report.schema_patient import Answer, Measures, MetricLine, ModelCard, PatientReport, Record
 from radiocard.specs import FeatureSpec
 from radiocard.study import patient_parts as parts
 from radiocard.study.answer import Answered, answer_patient, make_answer, make_why
@@ -32,8 +35,8 @@ from radiocard.study.extract import as_cohort
 from radiocard.study.info import software_versions
 from radiocard.study.pictures import make_images
 from radiocard.study.predict import OVERRIDE, known_identifier, needs_texture, refuse_simulated, spec_of
+from radiocard.study.train import rule_of, task_of
 
-STUDY = "Short-axis cine, end-diastole and end-systole"
 CARD_METRICS = {
     "accuracy": ("Accuracy", True),
     "balanced_accuracy": ("Balanced accuracy", True),
@@ -50,7 +53,7 @@ class _Patient:
 
     case: Case
     spec: FeatureSpec
-    heart: HeartMeasures
+    heart: Measured
     values: dict[str, Any]
     issues: list[Issue]
     override: str | None
@@ -123,20 +126,22 @@ def report_patient(
     answer = _answer(model, found, answered)
     clinical, numbers, settings = found.case.clinical, found.numbers, found.spec.cardiac
     ranges = parts.reference_ranges(numbers, clinical, settings)
-    rows = parts.check_rows(found.issues)
+    rows = parts.check_rows(found.issues, parts.checks_of(found.heart))
     return PatientReport(
         patient_id=found.case.patient_id,
-        study=STUDY,
+        study=task_of(model).study,
         demographics=parts.demographics(found.case),
         simulated=found.case.simulated,
         override=found.override,
         answer=answer,
         images=make_images(found.case, found.heart, sequence=found.spec.sequence),
         checks=rows,
-        measures=parts.measures(numbers, ranges, settings),
+        measures=_measures(found, ranges),
         bulls_eyes=parts.bulls_eyes(numbers, found.heart),
         why=make_why(answered, values=numbers, ranges=ranges, sex=clinical.get("sex")),
-        rule=parts.published_rule(found.values, model.classes, sex=clinical.get("sex"), prediction=answer.prediction),
+        rule=parts.published_rule(
+            rule_of(model), found.values, model.classes, sex=clinical.get("sex"), prediction=answer.prediction
+        ),
         record=Record(
             model=model_card(model),
             warnings=[row for row in rows if not row.passed],
@@ -186,7 +191,7 @@ def model_card(model: ModelBundle) -> ModelCard:
         for label, e in scores["sensitivity"].items()
         if e["value"] is not None and e["value"] < WEAK
     ]
-    limits = ["Any finding outside its classes", "Patients unlike the training cohort"]
+    limits = ["Any finding outside its classes", "Patients unlike the training cohort", *task_of(model).limits]
     if model.simulated:
         limits.insert(0, "Any real patient: it was trained on simulated ones")
     return ModelCard(
@@ -225,7 +230,7 @@ def _load(model: ModelBundle, cohort: str | Path | Cohort, patient: str, *, allo
     case = ref.load()
     issues = check_case(case, spec)
     refuse_if_needed(issues)
-    heart = measure(case, spec.cardiac)
+    heart = measure_case(case, spec)
     values, found = describe_case(case, spec, texture=needs_texture(model), heart=heart)
     refuse_if_needed(found)
     named = [i if i.case else replace(i, case=patient) for i in [*issues, *found]]
@@ -233,6 +238,15 @@ def _load(model: ModelBundle, cohort: str | Path | Cohort, patient: str, *, allo
     named += model.predict(loaded.row[list(model.columns)]).flags[0]
     named += known_identifier(model, patient, str(values["image_sha256"]))
     return loaded
+
+
+def _measures(found: _Patient, ranges: Mapping[str, ReferenceRange]) -> Measures:
+    if isinstance(found.heart, MapMeasures) and found.spec.maps is not None:
+        local = parts.local_comparisons(found.numbers, found.heart, found.spec.maps, found.case.clinical)
+        return parts.map_measures(found.numbers, found.heart, local, found.spec.maps)
+    if isinstance(found.heart, ScarMeasures):
+        return parts.scar_measures(found.numbers, found.spec.cardiac)
+    return parts.measures(found.numbers, ranges, found.spec.cardiac)
 
 
 def _answer(model: ModelBundle, found: _Patient, answered: Answered) -> Answer:

@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from os.path import commonprefix
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from radiocard.cardiac.measure import HeartMeasures
+from radiocard.cardiac.map_dictionary import MAP_NAMES, MAP_SIGNS
+from radiocard.cardiac.map_reference import LocalComparison, local_z
+from radiocard.cardiac.maps import MapMeasures
 from radiocard.cardiac.reference import ReferenceRange, intervals, read_reference
+from radiocard.cardiac.scar import ScarMeasures
+from radiocard.cohort.row import Measures as Measured
 from radiocard.cohort.table import describe
 from radiocard.errors import Issue
 from radiocard.explain.words import class_name, format_value
 from radiocard.image import Case
-from radiocard.models.rule import CriterionCheck, make_rule, read_rule
+from radiocard.models.rule import CriterionCheck, make_rule
 from radiocard.report.schema_base import CheckRow
 from radiocard.report.schema_patient import BullsEye, Light, MeasureRow, Measures
 from radiocard.report.schema_why import Rule, RuleCriterion, RuleGroup, RuleReading
-from radiocard.specs import CardiacSettings
+from radiocard.specs import CardiacSettings, RuleSpec
+from radiocard.specs.maps import MAP_UNITS, MapSettings, read_local_reference
 
 Values = Mapping[str, float | None]
 
@@ -52,32 +58,73 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         "endo_motion_min_mm",
     ),
 }
+MAP_SHOWN = ("{0}_{1}", "{0}_septal_{1}", "{0}_median_{1}", "{0}_sd_{1}", "{0}_segment_max_{1}", "{0}_blood_{1}")
+SCAR_SHOWN: Mapping[str, tuple[str, ...]] = {
+    "Scar": (
+        "lvm_lge_g",
+        "scar_mass_g",
+        "scar_pct",
+        "no_reflow_pct",
+        "scar_core_pct",
+        "grey_zone_pct",
+        "lge_entropy_bit",
+    ),
+    "Where in the wall": (
+        "scar_inner_third_pct",
+        "scar_middle_third_pct",
+        "scar_outer_third_pct",
+        "scar_ischaemic_pattern_pct",
+        "scar_nonischaemic_pattern_pct",
+        "transmurality_over_50_n",
+    ),
+}
+SCAR_EYES = (("Scar", "%", "scar_aha_{:02d}_pct"), ("Transmurality", "%", "transmurality_aha_{:02d}_pct"))
+MAP_WALL = ("mwt_max_map_mm", "mwt_mean_map_mm")
 BULLS_EYES = (
     ("Wall thickness, end-diastole", "mm", "wt_aha_{:02d}_ed_mm"),
     ("Wall thickness, end-systole", "mm", "wt_aha_{:02d}_es_mm"),
     ("Systolic thickening", "%", "thickening_aha_{:02d}_pct"),
 )
-CHECKS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+Checks = Mapping[str, tuple[str, tuple[str, ...]]]
+CHECKS: Checks = {
     "Image and mask are on one grid": ("grid", ("E_GEOMETRY",)),
     "Grey values are finite": ("finite", ("E_NONFINITE",)),
     "Labels agree with anatomy": ("anatomy", ("E_LABEL_ANATOMY", "E_LABELS")),
     "Regions are complete and large enough": ("regions", ("E_EMPTY_ROI", "E_ROI_SIZE")),
     "Each region is one piece": ("components", ("W_COMPONENTS",)),
     "The slice stack has no gap": ("slices", ("W_SLICES",)),
+}
+CINE_CHECKS: Checks = {
     "End-systole is smaller than end-diastole": ("phases", ("W_PHASE",)),
     "Left and right stroke volumes are within the limit": ("stroke volume", ("W_STROKE_VOLUME",)),
     "Measurements are within physiology": ("physiology", ("W_PHYSIOLOGY",)),
-    "Anterior and inferior are proven": ("orientation", ("W_ORIENTATION",)),
 }
+MAP_CHECKS: Checks = {
+    "Values are such as their unit has": ("units", ("E_UNITS", "E_VALUES")),
+    "Values are fitted and not cut off": ("fitted", ("W_UNFITTED", "W_SATURATED")),
+    "Blood is even": ("blood", ("W_PHYSIOLOGY",)),
+}
+LAST_CHECKS: Checks = {"Anterior and inferior are proven": ("orientation", ("W_ORIENTATION",))}
 PASSED = "All input checks that bear on the answer passed. This concerns the input, not the probability."
 UNRELIABLE = frozenset({"W_PHASE"})
-NO_EFFECT_ON_ANSWER = frozenset({"W_ORIENTATION", "W_FEATURE_UNDEFINED", "W_CONSTANT", "W_IDENTICAL_IMAGES"})
+NO_EFFECT_ON_ANSWER = frozenset(
+    {"W_ORIENTATION", "W_LEVELS", "W_FEATURE_UNDEFINED", "W_CONSTANT", "W_IDENTICAL_IMAGES"}
+)
+NO_LOCAL = (
+    "No reference is shown: T1, T2 and ECV depend on scanner and sequence, and this site's own normals were not given."
+)
 MOST_CRITERIA = 4
 _SEX_WORDS = {"F": "women", "M": "men"}
 OPERATORS = {"lt": "below", "le": "at most", "gt": "above", "ge": "at least"}
 
 
-def check_rows(issues: Iterable[Issue]) -> list[CheckRow]:
+def checks_of(heart: Measured) -> Checks:
+    """Return the input checks that bear on a study, in words."""
+    own = MAP_CHECKS if isinstance(heart, MapMeasures) else {} if isinstance(heart, ScarMeasures) else CINE_CHECKS
+    return {**CHECKS, **own, **LAST_CHECKS}
+
+
+def check_rows(issues: Iterable[Issue], checks: Checks) -> list[CheckRow]:
     """List the findings first, then every check that found nothing."""
     found = list(issues)
     rows = [
@@ -94,7 +141,7 @@ def check_rows(issues: Iterable[Issue]) -> list[CheckRow]:
     codes = {issue.code for issue in found}
     rows += [
         CheckRow(code=short, severity="pass", message=message, passed=True)
-        for message, (short, concerned) in CHECKS.items()
+        for message, (short, concerned) in checks.items()
         if not codes & set(concerned)
     ]
     return rows
@@ -150,11 +197,73 @@ def measures(values: Values, ranges: Mapping[str, ReferenceRange], settings: Car
     return Measures(rows=rows, reference=text, note=note)
 
 
-def bulls_eyes(values: Values, heart: HeartMeasures) -> list[BullsEye]:
-    """Return thickness and thickening over the AHA segments."""
+def local_comparisons(
+    values: Values, heart: MapMeasures, settings: MapSettings, clinical: Mapping[str, Any]
+) -> list[LocalComparison]:
+    """Compare each map with the site's own normals, where the specification names them."""
+    if settings.reference is None:
+        return []
+    reference = read_local_reference(Path(settings.reference))
+    return [
+        local_z(
+            values,
+            reference,
+            sequence=sequence,
+            site=clinical.get("site"),
+            field_strength_t=clinical.get("field_strength_t"),
+            vendor=clinical.get("vendor"),
+            scanner=clinical.get("scanner"),
+            acquisition=clinical.get("acquisition"),
+        )
+        for sequence in heart.regions
+    ]
+
+
+def map_measures(
+    values: Values, heart: MapMeasures, comparisons: Sequence[LocalComparison], settings: MapSettings
+) -> Measures:
+    """Fill section 3 of a map study: what was measured, and the site's own normals where they are known."""
+    ranges = {column: found for comparison in comparisons for column, found in comparison.ranges.items()}
+    rows = []
+    for sequence in heart.regions:
+        columns = [pattern.format(sequence, MAP_UNITS[sequence]) for pattern in MAP_SHOWN]
+        shown = [c for c in columns if values.get(c) is not None]
+        rows += [_measure_row(MAP_NAMES[sequence], c, values[c], ranges.get(c)) for c in shown]
+    rows += [_measure_row("Wall", c, values[c], None) for c in MAP_WALL if values.get(c) is not None]
+    note = (
+        f"The inner {settings.erosion_endo_pct:g} % and the outer {settings.erosion_epi_pct:g} % of the wall are left "
+        "out. "
+    )
+    said = " ".join(comparison.sentence for comparison in comparisons) or NO_LOCAL
+    return Measures(rows=rows, reference=said if ranges else None, note=note + ("" if ranges else said))
+
+
+def scar_measures(values: Values, settings: CardiacSettings) -> Measures:
+    """Fill section 3 of a late gadolinium study."""
+    rows = [
+        _measure_row(group, column, values[column], None)
+        for group, columns in SCAR_SHOWN.items()
+        for column in columns
+        if values.get(column) is not None
+    ]
+    density = f"Myocardial density {settings.myocardial_density_g_ml:g} g/mL."
+    note = f"{density} No reference is shown: normal myocardium holds no scar."
+    return Measures(rows=rows, note=note)
+
+
+def bulls_eyes(values: Values, heart: Measured) -> list[BullsEye]:
+    """Return thickness and thickening, or what maps show, over the AHA segments."""
     note = None if heart.proof.proven else heart.proof.reason
+    patterns: Sequence[tuple[str, str, str]] = BULLS_EYES
+    if isinstance(heart, MapMeasures):
+        maps = [(MAP_NAMES[s], MAP_SIGNS[MAP_UNITS[s]], f"{s}_aha_{{:02d}}_{MAP_UNITS[s]}") for s in heart.regions]
+        patterns = [*maps, ("Wall thickness on the map", "mm", "wt_aha_{:02d}_map_mm")]
+        levels = " ".join(dict.fromkeys(region.note for region in heart.regions.values() if region.note))
+        note = " ".join(filter(None, (note, levels))) or None
+    if isinstance(heart, ScarMeasures):
+        patterns = SCAR_EYES
     drawn: list[BullsEye] = []
-    for title, unit, pattern in BULLS_EYES:
+    for title, unit, pattern in patterns:
         numbers = [values.get(pattern.format(n)) for n in range(1, 17)]
         if any(v is not None for v in numbers):
             drawn.append(BullsEye(title=title, unit=unit, values=numbers, proven=heart.proof.proven, note=note))
@@ -163,10 +272,9 @@ def bulls_eyes(values: Values, heart: HeartMeasures) -> list[BullsEye]:
 
 
 def published_rule(
-    values: Mapping[str, Any], classes: Sequence[str], *, sex: str | None, prediction: str
+    spec: RuleSpec, values: Mapping[str, Any], classes: Sequence[str], *, sex: str | None, prediction: str
 ) -> Rule | None:
     """Read the published class definitions on one patient; None where they do not fit the classes."""
-    spec = read_rule()
     row = pd.DataFrame([dict(values)])
     rule = make_rule(spec, classes, list(row.columns))
     if rule is None:

@@ -13,14 +13,26 @@ import numpy as np
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from radiocard.cardiac.measure import HeartMeasures
-from radiocard.image import Case, FloatArray, LabelMap
-from radiocard.report.schema_patient import Images, Letters, SlicePicture
+from radiocard.cardiac.map_dictionary import MAP_NAMES, MAP_SIGNS
+from radiocard.cardiac.maps import MapMeasures
+from radiocard.cardiac.scar import ScarMeasures
+from radiocard.cohort.row import Measures
+from radiocard.image import STILL, Case, FloatArray, Key, LabelMap
+from radiocard.report.schema_patient import ColourBar, Images, Letters, SlicePicture
+from radiocard.specs.maps import MAP_UNITS
 
 MARGIN_MM = 22.0
 Level = Literal["basal", "mid", "apical"]
 LEVELS: Mapping[Level, range] = {"basal": range(1, 7), "mid": range(7, 13), "apical": range(13, 17)}
 WINDOW_PERCENTILES = (1.0, 99.5)
+MAP_WINDOWS: Mapping[str, tuple[float, float]] = {
+    "t1_native": (600.0, 1800.0),
+    "t1_post": (200.0, 900.0),
+    "t2": (20.0, 100.0),
+    "t2_star": (0.0, 60.0),
+    "ecv": (0.0, 80.0),
+}  # the same for every patient, so that two reports can be compared by eye
+MAP_COLOURS = "viridis"
 NO_METADATA: dict[str, Any] = {"Software": None}
 
 
@@ -47,34 +59,48 @@ class Turn:
         return shown[::-1, :] if self.flip_y else shown
 
 
-def make_images(case: Case, heart: HeartMeasures, *, sequence: str) -> Images:
-    """Return basal, mid and apical slices at each phase with contours.
+def make_images(case: Case, heart: Measures, *, sequence: str) -> Images:
+    """Return basal, mid and apical slices at each phase, or of each map, with contours.
 
     Parameters
     ----------
     case : Case
         Images and masks.
-    heart : HeartMeasures
+    heart : HeartMeasures or MapMeasures
         Gives the level of each slice, and whether orientation is proven.
     sequence : str
-        Sequence shown.
+        Sequence shown; of maps, all that were measured.
 
     Returns
     -------
     Images
     """
-    box = _heart_box([case.masks[sequence, phase] for phase in heart.segments])
+    shown = _shown(heart, sequence)
+    box = _heart_box([case.masks[key] for key in shown])
     slices = []
-    for phase, segments in heart.segments.items():
-        image, mask = case.images[sequence, phase], case.masks[sequence, phase]
+    for key, segments in shown.items():
+        image, mask = case.images[key], case.masks[key]
         turn = reading_turn(image.affine)
         letters = edge_letters(image.affine, turn) if heart.proof.proven else None
+        scar = heart.scar.array if isinstance(heart, ScarMeasures) else None
         for level, numbers in LEVELS.items():
-            k = _middle_slice(segments.array, numbers)
+            k = _middle_slice(segments, numbers)
             if k is not None:
-                slices.append(_picture(image.array, mask, k, turn, letters, box=box, level=level, phase=phase))
+                picture = _picture(image.array, mask, k, turn, letters, box=box, level=level, key=key)
+                if scar is not None and scar[..., k].any():
+                    picture.contours["scar"] = _polygons(turn.apply(scar[..., k][box]))
+                slices.append(picture)
     note = None if heart.proof.proven else heart.proof.reason
     return Images(slices=slices, note=note)
+
+
+def _shown(heart: Measures, sequence: str) -> dict[Key, NDArray[np.integer]]:
+    """Return the segment numbers of each image that is shown."""
+    if isinstance(heart, MapMeasures):
+        return {(name, STILL): regions.segments.array for name, regions in heart.regions.items()}
+    if isinstance(heart, ScarMeasures):
+        return {(sequence, STILL): heart.levels}
+    return {(sequence, phase): segments.array for phase, segments in heart.segments.items()}
 
 
 def reading_turn(affine: FloatArray) -> Turn:
@@ -120,19 +146,24 @@ def _picture(
     *,
     box: tuple[slice, slice],
     level: Level,
-    phase: str,
+    key: Key,
 ) -> SlicePicture:
     plane = turn.apply(np.asarray(array[..., k], dtype=float)[box])
     labels = turn.apply(np.asarray(mask.array[..., k])[box])
     finite = np.isfinite(plane)
-    low, high = np.percentile(plane[finite], WINDOW_PERCENTILES)
-    grey = np.clip((np.where(finite, plane, low) - low) / max(high - low, np.finfo(float).tiny), 0, 1)
+    sequence, phase = key
+    low, high = MAP_WINDOWS.get(sequence) or np.percentile(plane[finite], WINDOW_PERCENTILES)
+    tone = np.clip((np.where(finite, plane, low) - low) / max(high - low, np.finfo(float).tiny), 0, 1)
+    bar = None
+    if sequence in MAP_WINDOWS:
+        bar = ColourBar(title=MAP_NAMES[sequence], unit=MAP_SIGNS[MAP_UNITS[sequence]], low=low, high=high)
     dx, dy, _ = mask.spacing_mm
     return SlicePicture(
         level=level,
-        phase=phase,
+        phase=cast("Literal['ed', 'es'] | None", phase or None),
+        bar=bar,
         slice_number=k + 1,
-        png_base64=_png(grey),
+        png_base64=_png(tone, colours=MAP_COLOURS if bar else "gray"),
         width_px=plane.shape[1],
         height_px=plane.shape[0],
         pixel_mm=(dy, dx) if turn.swap else (dx, dy),
@@ -157,15 +188,18 @@ def _heart_box(masks: Sequence[LabelMap]) -> tuple[slice, slice]:
     return out[0], out[1]
 
 
-def _png(grey: FloatArray) -> str:
+def _png(tone: FloatArray, *, colours: str) -> str:
     buffer = io.BytesIO()
-    levels = (grey * 255).astype(np.uint8)
-    imsave(buffer, levels, format="png", cmap="gray", vmin=0, vmax=255, metadata=NO_METADATA)
+    levels = (tone * 255).astype(np.uint8)
+    imsave(buffer, levels, format="png", cmap=colours, vmin=0, vmax=255, metadata=NO_METADATA)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _contours(labels: NDArray[Any], names: Mapping[str, int]) -> dict[str, list[list[tuple[float, float]]]]:
-    cavity, wall, right = (labels == names[n] for n in ("lv_cavity", "lv_myocardium", "rv_cavity"))
+    cavity, wall, right = (
+        labels == names[n] if n in names else np.zeros(labels.shape, dtype=bool)
+        for n in ("lv_cavity", "lv_myocardium", "rv_cavity")
+    )
     regions = {"lv_endo": cavity, "lv_epi": cavity | wall, "rv": right}
     return {name: polygons for name, region in regions.items() if (polygons := _polygons(region))}
 

@@ -23,10 +23,21 @@ from radiocard.models.bundle import ModelBundle
 from radiocard.models.pools import pool_columns
 from radiocard.models.rule import read_rule
 from radiocard.models.selection import fit_best
-from radiocard.specs import EvaluationPlan, ModelRecipe, parse_as, read_as, read_recipe
+from radiocard.specs import (
+    EvaluationPlan,
+    ModelRecipe,
+    RuleSpec,
+    TaskSpec,
+    parse_as,
+    read_as,
+    read_recipe,
+    read_spec,
+    read_task,
+    shipped_names,
+)
+from radiocard.specs.maps import MAP_UNITS, sequence_of
 
-DEFAULT_MODELS = ("svm", "rf", "xgboost", "logistic")
-DEFAULT_POOL = "physiology"
+DEFAULT_TASK = "cine"
 SUMMARY_METRICS = ("accuracy", "balanced_accuracy", "macro_auc", "brier", "log_loss", "calibration_slope", "ece")
 Progress = Callable[[int, int], None]
 
@@ -102,6 +113,7 @@ def cross_validate(
     recipes: Sequence[ModelRecipe],
     plan: EvaluationPlan,
     *,
+    rule: RuleSpec,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> tuple[NestedResult, Evidence]:
@@ -112,7 +124,7 @@ def cross_validate(
         data.groups,
         recipes=recipes,
         plan=plan,
-        rule=read_rule(),
+        rule=rule,
         rule_table=data.table,
         sex=data.table["sex"].to_numpy(dtype=object),
         progress=progress,
@@ -125,8 +137,9 @@ def train(
     table: pd.DataFrame,
     *,
     target: str = "diagnosis",
-    models: Sequence[str | ModelRecipe] = DEFAULT_MODELS,
-    pool: str = DEFAULT_POOL,
+    task: str | TaskSpec = DEFAULT_TASK,
+    models: Sequence[str | ModelRecipe] | None = None,
+    pool: str | None = None,
     plan: str | EvaluationPlan = "evaluation",
     jobs: int = 1,
     progress: Progress | None = None,
@@ -139,10 +152,13 @@ def train(
         Made by :func:`radiocard.extract`; rows without a class are left out.
     target : str
         Column that holds the classes.
-    models : sequence of str or ModelRecipe
-        Shipped names, paths or recipes.
-    pool : {'physiology', 'physiology_wide', 'texture', 'all'}
-        Columns to learn from.
+    task : str or TaskSpec
+        The question: gives models, pool and the published rule to compare with; a shipped name
+        (``cine``, ``t1-amyloid``, ...), a path or a task.
+    models : sequence of str or ModelRecipe, optional
+        Shipped names, paths or recipes; those of the task without it.
+    pool : str, optional
+        Columns to learn from, for example ``physiology`` or ``t1``; that of the task without it.
     plan : str or EvaluationPlan
         Folds, repeats, seed; a shipped name, a path or a plan.
     jobs : int
@@ -162,9 +178,17 @@ def train(
     SpecError
         If a recipe or plan cannot be read.
     """
-    recipes = [m if isinstance(m, ModelRecipe) else read_recipe(m) for m in models]
+    asked = task if isinstance(task, TaskSpec) else read_task(task)
+    recipes = [m if isinstance(m, ModelRecipe) else read_recipe(m) for m in models or asked.models]
     return train_with_evidence(
-        table, target=target, recipes=recipes, pool=pool, plan=read_plan(plan), jobs=jobs, progress=progress
+        table,
+        target=target,
+        task=asked,
+        recipes=recipes,
+        pool=pool or asked.pool,
+        plan=read_plan(plan),
+        jobs=jobs,
+        progress=progress,
     )[0]
 
 
@@ -172,6 +196,7 @@ def train_with_evidence(
     table: pd.DataFrame,
     *,
     target: str,
+    task: TaskSpec,
     recipes: Sequence[ModelRecipe],
     pool: str,
     plan: EvaluationPlan,
@@ -180,8 +205,11 @@ def train_with_evidence(
 ) -> tuple[ModelBundle, NestedResult, Evidence]:
     """Train like :func:`train`, and return the cross-validation as well."""
     made = specification(table)
+    _refuse_other_task(task, str(made["spec"]["sequence"]))
     data = learning_data(table, target=target, columns=pool_columns(pool, feature_columns(table)))
-    result, evidence = cross_validate(data, recipes, plan, jobs=jobs, progress=progress)
+    _refuse_absent_maps(data, pool)
+    rule = read_rule(task.rule)
+    result, evidence = cross_validate(data, recipes, plan, rule=rule, jobs=jobs, progress=progress)
     seed = plan.random_state
     usable = [r for r in recipes if r.estimator != "majority"]
     fitted = [fit_best(r, data.X, data.y, data.groups, inner_folds=plan.inner_folds, random_state=seed) for r in usable]
@@ -196,7 +224,7 @@ def train_with_evidence(
         feature_spec=made["spec"],
         feature_spec_hash=made["spec_hash"],
         out_of_fold={name: np.asarray(result.probabilities[name], dtype=np.float64) for name in names},
-        evaluation=_summary(evidence, plan, data),
+        evaluation=_summary(evidence, plan, data) | {"task": task.model_dump(mode="json", by_alias=True)},
         simulated=bool(data.table["simulated"].any()),
         seed=seed,
         image_digests=list(data.table["image_sha256"]),
@@ -210,6 +238,7 @@ def summarise(model: ModelBundle) -> dict[str, Any]:
     return {
         "n_patients": len(model.labels),
         "classes": list(model.classes),
+        "task": task_of(model).name,
         "pool": model.pool,
         "n_columns": len(model.columns),
         "models": [m.title for m in model.models],
@@ -227,9 +256,40 @@ def plan_of(model: ModelBundle) -> EvaluationPlan:
     return parse_as(EvaluationPlan, model.evaluation["plan"], "model file")
 
 
+def task_of(model: ModelBundle) -> TaskSpec:
+    """Return the task that a model was trained for."""
+    return parse_as(TaskSpec, model.evaluation["task"], "model file")
+
+
+def rule_of(model: ModelBundle) -> RuleSpec:
+    """Return the published rule that a model is held against."""
+    return read_rule(task_of(model).rule)
+
+
 def as_estimate(stored: Mapping[str, Any]) -> Estimate:
     """Read an estimate back from plain data."""
     return Estimate(**stored)
+
+
+def _refuse_other_task(task: TaskSpec, sequence: str) -> None:
+    asked = read_spec(task.spec)
+    if sequence != asked.sequence:
+        fitting = [
+            name for name in shipped_names("models", TaskSpec) if read_spec(read_task(name).spec).sequence == sequence
+        ]
+        msg = f"The table was made from {sequence}, the task {task.name!r} is about {asked.sequence}."
+        others = f" ({', '.join(fitting)})" if fitting else ""
+        hint = f"Name another task{others}, or extract the table with '--spec {asked.name}'."
+        raise CohortError(msg, code="E_COLUMNS", field="task", hint=hint)
+
+
+def _refuse_absent_maps(data: LearningData, pool: str) -> None:
+    """Refuse a pool that names a map which no patient has; what is left would answer under its name."""
+    for sequence, unit in MAP_UNITS.items():
+        columns = [c for c in data.X if sequence_of(str(c)) == sequence]
+        if columns and data.X[columns].isna().all(axis=None):
+            msg = f"No patient has a {sequence} map, which the pool {pool!r} needs ({sequence}_{unit})."
+            raise CohortError(msg, code="E_COLUMNS", field=sequence, hint="Give the maps, or choose another task.")
 
 
 def _summary(evidence: Evidence, plan: EvaluationPlan, data: LearningData) -> dict[str, Any]:

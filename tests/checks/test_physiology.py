@@ -10,7 +10,7 @@ GOOD = {
 
 @pytest.fixture
 def check(spec):
-    return lambda **changes: check_measures({**GOOD, **changes}, spec.checks, "C1")
+    return lambda **changes: check_measures({**GOOD, **changes}, spec.checks.physiology, "C1")
 
 
 def test_a_healthy_heart_has_no_finding(check):
@@ -20,7 +20,7 @@ def test_a_healthy_heart_has_no_finding(check):
 @pytest.mark.parametrize("column", list(GOOD))
 def test_what_is_not_known_is_not_judged(check, spec, column):
     assert check(**{column: None}) == []
-    assert check_measures({}, spec.checks, "C1") == []
+    assert check_measures({}, spec.checks.physiology, "C1") == []
 
 
 @pytest.mark.parametrize(("side", "es"), [("lv", 150.0), ("lv", 170.0), ("rv", 160.0)])
@@ -38,7 +38,7 @@ def test_difference_of_stroke_volumes_is_relative_to_their_mean():
 
 
 def test_stroke_volumes_apart_warn_above_the_limit(check, spec):
-    limit = spec.checks.stroke_volume_difference_pct
+    limit = spec.checks.physiology.stroke_volume_difference_pct
     right = 90 * (1 - limit / 200) / (1 + limit / 200)  # closed form: 90 mL on the left, exactly the limit apart
     assert check(rvesv_ml=160 - right - 0.01) == []
     (issue,) = check(rvesv_ml=160 - right + 0.01)

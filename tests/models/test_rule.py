@@ -37,7 +37,7 @@ RIGHT = heart(rvedvi_ml_m2=140.0, rvef_pct=30.0)
 
 @pytest.fixture(scope="module")
 def rule():
-    return make_rule(read_rule(), CLASSES, COLUMNS)
+    return make_rule(read_rule("rule_cine"), CLASSES, COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_explain_states_value_cut_off_and_outcome(rule):
 
 
 def test_aliases_keep_the_labels_of_the_cohort():
-    rule = make_rule(read_rule(), ["Normal", "previous_myocardial_infarction"], COLUMNS)
+    rule = make_rule(read_rule("rule_cine"), ["Normal", "previous_myocardial_infarction"], COLUMNS)
     assert rule.predict(pd.DataFrame([NORMAL, INFARCT])).tolist() == ["Normal", "previous_myocardial_infarction"]
 
 
 def test_classes_that_the_cohort_lacks_are_never_answered():
-    rule = make_rule(read_rule(), ["DCM", "HCM", "NOR"], COLUMNS)
+    rule = make_rule(read_rule("rule_cine"), ["DCM", "HCM", "NOR"], COLUMNS)
     assert set(rule.predict(pd.DataFrame([RIGHT, INFARCT]))) <= {"DCM", "HCM", "NOR"}
 
 
@@ -127,8 +127,8 @@ def test_classes_that_the_cohort_lacks_are_never_answered():
     ],
 )
 def test_where_it_does_not_apply_it_says_so(classes, columns, reason):
-    assert make_rule(read_rule(), classes, columns) is None
-    assert reason in why_not_applicable(read_rule(), classes, columns)
+    assert make_rule(read_rule("rule_cine"), classes, columns) is None
+    assert reason in why_not_applicable(read_rule("rule_cine"), classes, columns)
 
 
 def test_every_column_of_the_rule_is_measured(rule):
@@ -144,7 +144,7 @@ def test_the_published_numbers():
     """Bernard et al. 2018: the cut-offs by which the groups were defined."""
     cut = {
         (c.label, x.column): x.value
-        for c in read_rule().classes for g in c.criteria for x in g.of if "aha" not in x.column
+        for c in read_rule("rule_cine").classes for g in c.criteria for x in g.of if "aha" not in x.column
     }  # fmt: skip
     assert cut["DCM", "lvedvi_ml_m2"] == 100
     assert cut["DCM", "lvef_pct"] == cut["MINF", "lvef_pct"] == 40

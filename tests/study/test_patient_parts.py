@@ -1,5 +1,6 @@
 import pytest
 
+from radiocard.models.rule import read_rule
 from radiocard.errors import Issue
 from radiocard.study.patient_parts import check_rows, light, published_rule
 
@@ -40,18 +41,18 @@ def test_every_check_is_listed_once_passed_or_failed():
 
 
 def test_both_cut_offs_are_named_where_the_sex_is_unknown():
-    unknown = published_rule(HEART, CLASSES, sex=None, prediction="NOR")
+    unknown = published_rule(read_rule("rule_cine"), HEART, CLASSES, sex=None, prediction="NOR")
     assert unknown.answer is None
     assert unknown.note == "Sex unknown, both cut-offs tried: for women no class, for men NOR."
     texts = [c.text for r in unknown.classes if r.label == "NOR" for g in r.groups for c in g.criteria]
     assert "LV end-diastolic volume index: below 80.0 mL/m² (women)" in texts
     assert all(len(g.criteria) == 1 for r in unknown.classes if r.label == "NOR" for g in r.groups)
-    man = published_rule(HEART, CLASSES, sex="M", prediction="NOR")
+    man = published_rule(read_rule("rule_cine"), HEART, CLASSES, sex="M", prediction="NOR")
     assert (man.answer, man.agrees, man.note) == ("NOR", True, None)
 
 
 def test_segments_are_counted_in_one_line():
-    rule = published_rule(HEART, CLASSES, sex="M", prediction="NOR")
+    rule = published_rule(read_rule("rule_cine"), HEART, CLASSES, sex="M", prediction="NOR")
     (line,) = [
         c for r in rule.classes if r.label == "HCM" for g in r.groups for c in g.criteria if c.unit == "segments"
     ]
@@ -60,4 +61,4 @@ def test_segments_are_counted_in_one_line():
 
 
 def test_classes_that_no_definition_knows_get_no_rule():
-    assert published_rule(HEART, ("sepsis", "normal"), sex="M", prediction="normal") is None
+    assert published_rule(read_rule("rule_cine"), HEART, ("sepsis", "normal"), sex="M", prediction="normal") is None

@@ -34,6 +34,7 @@ def test_every_kernel_is_compiled_and_kept():
     assert result.lost == ()
     assert state() == "ready"
     assert len(result.kernels) == len(set(result.kernels)) > 10
+    assert "radiocard.cardiac.fitting._fit_rows" in result.kernels
     assert all(folder.is_dir() for folder in result.folders)
     again = warm()
     assert again.kernels == result.kernels
