@@ -199,8 +199,8 @@ def _n_stated(entry: LocalEntry) -> int:
     return sum(getattr(entry, key) is not None for key in PLACE)
 
 
-def _plain(text: str) -> str:
-    return "".join(text.split()).casefold()
+def _plain(text: object) -> str:
+    return "".join(str(text).split()).casefold()
 
 
 def _comparable(column: str) -> bool:

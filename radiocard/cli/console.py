@@ -83,7 +83,7 @@ def require_suffix(path: Path, *allowed: str) -> None:
     """
     from radiocard.errors import UsageError
 
-    if path.suffix not in allowed:
+    if not path.name.endswith(allowed):
         msg = f"{path.name!r} does not end in {' or '.join(allowed)}."
         raise UsageError(msg)
 

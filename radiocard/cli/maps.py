@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radiocard.cli.cohorts import JsonOption
-from radiocard.cli.console import OK, PARTIAL, note, say, say_issues, say_json
+from radiocard.cli.console import OK, PARTIAL, note, require_suffix, say, say_json
 
 if TYPE_CHECKING:
     from radiocard.image import LabelMap
@@ -28,6 +28,7 @@ UnitOption = Annotated[
     str | None, typer.Option("--unit", help="ms, s, 0.1ms, pct or fraction; else the values must prove ms or %.")
 ]
 SEGMENTS = 16
+NIFTI = (".nii.gz", ".nii")
 
 
 @maps.command()
@@ -53,6 +54,7 @@ def fit(
     """
     from radiocard.study import maps as study
 
+    require_suffix(output, *NIFTI)
     found = study.fit_map(
         series,
         method=method,
@@ -96,6 +98,7 @@ def ecv(
     from radiocard.io.map_files import write_map
     from radiocard.study import maps as study
 
+    require_suffix(output, *NIFTI)
     regions, blood_cells = _mask(mask, labels), study.haematocrit_of_pct(haematocrit_pct)
     image, found = study.ecv_from_maps(native, post, regions, haematocrit=blood_cells, unit=unit, align=align)
     write_map(image, output)
@@ -125,6 +128,7 @@ def align(
     from radiocard.io.map_files import write_map
     from radiocard.study import maps as study
 
+    require_suffix(output, *NIFTI)
     heart = None if mask is None else _mask(mask, labels)
     found = study.align_maps(fixed, moving, contrast=contrast, mask=heart)
     if found.succeeded:
@@ -170,7 +174,8 @@ def measure(
         mean, sd = (found.values.get(f"{sequence}_{part}aha_{n:02d}_{ending}") for part in ("", "sd_"))
         if mean is not None and sd is not None:
             say(f"{n:>7} {mean:>14.1f} {sd:>9.1f} {found.values[f'{sequence}_n_aha_{n:02d}'] or 0:>8.0f}")
-    say_issues(issues)
+    for issue in issues:
+        say(f"  {issue.severity}  {issue}")
 
 
 def _mask(path: Path, labels: str) -> LabelMap:

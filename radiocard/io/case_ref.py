@@ -147,7 +147,7 @@ def missing_files(patient_id: str, files: Mapping[Key, FilePair]) -> tuple[Issue
     issues = []
     for key, pair in files.items():
         for role, path in (("image", pair.image), ("mask", pair.mask)):
-            if not exists(path):
+            if not (exists(path) or (role == "image" and key[0] in MAPS and path.is_dir())):
                 message = f"The {role} of {role_of(key)} does not exist."
                 hint = "Check the cohort's folder or manifest."
                 issues.append(Issue("E_MISSING", message, patient_id, f"{role_of(key)}.{role}", hint))

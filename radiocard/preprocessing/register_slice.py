@@ -163,7 +163,9 @@ def _judged(
     both = now & covered(matches(fixed, moving, k), moving.array.shape)
     before, after = (ruler.similarity(ruler.prepared(image, ruler.region & both), both) for image in (unmoved, moved))
     largest = float(np.linalg.norm(fit.field_mm, axis=-1)[heart].max())
-    stays = not after > before and largest < 0.5 * min(ruler.spacing_mm)
+    step = ruler.settings.search_step_mm
+    in_place = float(np.hypot(*peak.shift_mm)) < 0.5 * step and largest < step  # among all shifts none is the best
+    stays = not after > before and (in_place or largest < 0.5 * min(ruler.spacing_mm))
     found = SliceAlignment(
         k,
         {},

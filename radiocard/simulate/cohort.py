@@ -72,7 +72,7 @@ def simulate_cohort(*, per_class: int = 14, seed: int, permute_classes: bool = F
     if not permute_classes:
         return cases
     shuffled = _stream(seed, _PERMUTATION, 0).permutation(groups)
-    return [_relabel(case, str(label)) for case, label in zip(cases, shuffled, strict=True)]
+    return [with_diagnosis(case, str(label)) for case, label in zip(cases, shuffled, strict=True)]
 
 
 def simulate_patient(group: str, index: int, *, seed: int) -> SimulatedCase:
@@ -97,7 +97,8 @@ def _stream(seed: int, kind: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(kind, index)))
 
 
-def _relabel(case: SimulatedCase, label: str) -> SimulatedCase:
+def with_diagnosis(case: SimulatedCase, label: str) -> SimulatedCase:
+    """Return the same patient under another diagnosis; ``parameters`` still tell the generating group."""
     return replace(case, case=replace(case.case, clinical={**case.case.clinical, "diagnosis": label}))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from radiocard.errors import UsageError
 from radiocard.image import LABELS_ACDC, Case, Image, LabelMap
 from radiocard.simulate.chest import paint_chest
-from radiocard.simulate.cohort import SimulatedCase
+from radiocard.simulate.cohort import SimulatedCase, with_diagnosis
 from radiocard.simulate.grid import LABEL_MYOCARDIUM, Float32, label_slices
 from radiocard.simulate.heart import Float, HeartParameters, PhaseShape, end_diastole
 from radiocard.simulate.layers import draw_surroundings, tissue_shares, wall_points
@@ -66,7 +65,7 @@ def simulate_map_cohort(
     if not permute_classes:
         return cases
     shuffled = _stream(task, seed, _PERMUTATION, 0).permutation(groups)
-    return [_with_diagnosis(case, str(label)) for case, label in zip(cases, shuffled, strict=True)]
+    return [with_diagnosis(case, str(label)) for case, label in zip(cases, shuffled, strict=True)]
 
 
 def simulate_map_patient(task: MapTask, group: str, index: int, *, seed: int) -> SimulatedCase:
@@ -213,10 +212,6 @@ def _heart(
 
 def _stream(task: str, seed: int, kind: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(kind, list(TASKS).index(task), index)))
-
-
-def _with_diagnosis(case: SimulatedCase, label: str) -> SimulatedCase:
-    return replace(case, case=replace(case.case, clinical={**case.case.clinical, "diagnosis": label}))
 
 
 def _check(task: str, per_class: int, seed: int) -> None:

@@ -266,8 +266,11 @@ class FeatureSpec(Frozen):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of every setting that changes a value (name, description and limits do not)."""
-        return digest({k: v for k, v in self.settings().items() if k != "checks"})
+        """SHA-256 of every setting that changes a value (name, description, limits and normal values do not)."""
+        settings = {k: v for k, v in self.settings().items() if k != "checks"}
+        if settings["maps"] is not None:
+            settings["maps"] = {k: v for k, v in settings["maps"].items() if k != "reference"}
+        return digest(settings)
 
     def settings(self) -> dict[str, Any]:
         """Return all settings as plain data, without name and description."""

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
+from radiocard.errors import SpecError
 from radiocard.specs.base import Count, Distinct, Frozen, NotNegative, Positive
 from radiocard.specs.safe_yaml import load_yaml
 from radiocard.specs.validate import parse_as
@@ -114,6 +115,9 @@ def read_local_reference(path: Path) -> LocalReference:
     Raises
     ------
     SpecError
-        If the file is unsafe or malformed, or an entry has fewer than 15 normals.
+        If there is no such file, it is unsafe or malformed, or an entry has fewer than 15 normals.
     """
+    if not path.is_file():
+        msg = f"There is no file of normals {path.name!r}."
+        raise SpecError(msg, field="maps.reference", hint="A relative path starts at the folder that you work in.")
     return parse_as(LocalReference, load_yaml(path), path.name)

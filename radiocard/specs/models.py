@@ -77,13 +77,17 @@ class RuleClass(Frozen):
 
 
 class RuleSpec(Frozen):
-    """Published class definitions; the first class whose criteria all hold is the answer."""
+    """Published class definitions; the first class whose criteria all hold is the answer.
+
+    ``field_strength_t`` is what the cut-offs hold for, where they depend on it [T].
+    """
 
     schema_: Literal["radiocard/rule/1"] = Field(alias="schema")
     name: str
     title: str
     citations: tuple[str, ...]
     classes: tuple[RuleClass, ...]
+    field_strength_t: Positive | None = None
 
 
 class ReferenceInterval(Frozen):

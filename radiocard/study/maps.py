@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -106,7 +106,7 @@ def fit_map(
     noise_sd : float, optional
         For ``t2-star``: noise of one pixel in the real channel, to cut off echoes at the noise floor.
     align : bool
-        Whether frames are aligned to the last one first.
+        Whether frames are aligned to the last one first; those that cannot be are left out.
 
     Returns
     -------
@@ -124,7 +124,9 @@ def fit_map(
     images, notes = series.images, tuple[str, ...]()
     if align:
         aligned = register_series(images, series.affine, settings=RegistrationSettings(contrast="different"))
-        images, notes = np.asarray(aligned.images, dtype=np.float64), aligned.reasons
+        kept = [n for n in range(images.shape[-1]) if n not in aligned.failed]
+        images, notes = np.asarray(aligned.images, dtype=np.float64)[..., kept], aligned.reasons
+        series = replace(series, images=images, times_ms=series.times_ms[kept])
     values, residual, reasons = _fit(images, series, method, min_signal, noise_sd)
 
     def on_grid(array: NDArray[Any]) -> Image:
@@ -200,7 +202,7 @@ def ecv_from_maps(
     Returns
     -------
     Image
-        ECV [%] on the native grid; NaN where there is none.
+        ECV [%] on the native grid; 0 where there is none.
     EcvMap
         With blood values and haematocrit.
 
@@ -235,7 +237,7 @@ def ecv_from_maps(
         min_voxels=settings.blood_min_voxels,
     )
     ecv = ecv_map(one.array, after.array, blood=blood.t1, haematocrit=haematocrit)
-    return Image(np.where(ecv.quality, ecv.ecv_pct, np.nan), one.affine, one.oriented), ecv
+    return Image(np.where(ecv.quality, ecv.ecv_pct, 0.0), one.affine, one.oriented), ecv
 
 
 def measure_map(
@@ -303,12 +305,12 @@ def named_values(values: Mapping[str, float | None]) -> list[dict[str, Any]]:
 
 
 def write_fitted(found: FittedMap, path: Path) -> list[Path]:
-    """Write a fitted map, and beside it ``<name>_residual`` and ``<name>_reasons``."""
+    """Write a fitted map, 0 where there is no fit, and beside it ``<name>_residual`` and ``<name>_reasons``."""
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
     ending = path.name[len(stem) :]
     paths = [path, path.with_name(f"{stem}_residual{ending}"), path.with_name(f"{stem}_reasons{ending}")]
     for image, target in zip((found.image, found.residual, found.reasons), paths, strict=True):
-        write_map(image, target)
+        write_map(_filled(image), target)
     return paths
 
 

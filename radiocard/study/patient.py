@@ -140,7 +140,12 @@ def report_patient(
         bulls_eyes=parts.bulls_eyes(numbers, found.heart),
         why=make_why(answered, values=numbers, ranges=ranges, sex=clinical.get("sex")),
         rule=parts.published_rule(
-            rule_of(model), found.values, model.classes, sex=clinical.get("sex"), prediction=answer.prediction
+            rule_of(model),
+            found.values,
+            model.classes,
+            sex=clinical.get("sex"),
+            prediction=answer.prediction,
+            field_strength_t=clinical.get("field_strength_t"),
         ),
         record=Record(
             model=model_card(model),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from radiocard.cardiac.map_dictionary import MAP_NAMES, MAP_SIGNS
-from radiocard.cardiac.map_reference import LocalComparison, local_z
+from radiocard.cardiac.map_reference import SAME_FIELD_T, LocalComparison, local_z
 from radiocard.cardiac.maps import MapMeasures
 from radiocard.cardiac.reference import ReferenceRange, intervals, read_reference
 from radiocard.cardiac.scar import ScarMeasures
@@ -272,7 +272,13 @@ def bulls_eyes(values: Values, heart: Measured) -> list[BullsEye]:
 
 
 def published_rule(
-    spec: RuleSpec, values: Mapping[str, Any], classes: Sequence[str], *, sex: str | None, prediction: str
+    spec: RuleSpec,
+    values: Mapping[str, Any],
+    classes: Sequence[str],
+    *,
+    sex: str | None,
+    prediction: str,
+    field_strength_t: float | None = None,
 ) -> Rule | None:
     """Read the published class definitions on one patient; None where they do not fit the classes."""
     row = pd.DataFrame([dict(values)])
@@ -281,17 +287,21 @@ def published_rule(
         return None
     decision = rule.decide(row, np.array([sex], dtype=object))[0]
     checks = rule.explain(values, sex)
-    note = None
-    if sex not in {"F", "M"}:
+    notes = []
+    if sex not in {"F", "M"} and any(check.sex_specific for check in checks):
         said = {s: answer or "no class" for s, (answer, _) in decision.by_sex.items()}
-        note = f"Sex unknown, both cut-offs tried: for women {said['F']}, for men {said['M']}."
+        notes.append(f"Sex unknown, both cut-offs tried: for women {said['F']}, for men {said['M']}.")
+    wanted = spec.field_strength_t
+    if wanted is not None and (field_strength_t is None or abs(field_strength_t - wanted) > SAME_FIELD_T):
+        found = "unknown" if field_strength_t is None else f"{field_strength_t:g} T"
+        notes.append(f"The cut-offs hold at {wanted:g} T; the field strength of this study is {found}.")
     return Rule(
         title=spec.title,
         answer=decision.answer,
         agrees=None if decision.answer is None else decision.answer == prediction,
         classes=[_reading(label, checks, decision.unmet[label]) for label in dict.fromkeys(c.label for c in checks)],
         citations=list(spec.citations),
-        note=note,
+        note=" ".join(notes) or None,
     )
 
 

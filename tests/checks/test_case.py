@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from radiocard.checks.case import check_case, check_grid
-from radiocard.image import REGIONS, Case, Image
+from radiocard.image import LABELS_ACDC, REGIONS, Case, Image, LabelMap
 from radiocard.io.cohort import read_cohort
+from radiocard.specs import read_spec
+
+AFFINE = np.diag([1.5, 1.5, 8.0, 1.0])
 
 
 def codes(issues):
@@ -194,3 +197,84 @@ def test_no_real_patient_is_refused_and_every_wrong_order_is(spec):
             refused = "E_LABEL_ANATOMY" in codes(check_case(replace(case, masks=masks), spec))
             assert refused is (numbers != (1, 2, 3)), (case.patient_id, numbers)
     assert set(REGIONS) == set(order)
+
+
+# --- maps
+
+
+@pytest.fixture
+def t1_spec():
+    return read_spec("t1_map")
+
+
+@pytest.fixture
+def make_map_case(heart):
+    """``make_map_case(t1_native=1200.0, ecv=27.0)`` gives a case with an even map of each."""
+
+    def make(**values):
+        rng = np.random.default_rng(0)
+        labels = heart()
+        images = {(s, ""): Image(v * rng.normal(1, 0.03, labels.shape), AFFINE) for s, v in values.items()}
+        return Case("C0042", images, {key: LabelMap(labels, AFFINE, True, LABELS_ACDC) for key in images})
+
+    return make
+
+
+def test_good_maps_have_no_finding(make_map_case, t1_spec):
+    assert check_case(make_map_case(t1_native=1200.0), t1_spec) == []
+    assert check_case(make_map_case(t1_native=1200.0, ecv=27.0, t1_post=450.0), t1_spec) == []
+
+
+def test_the_map_that_the_specification_is_about_must_be_there(make_map_case, t1_spec):
+    (issue,) = check_case(make_map_case(ecv=27.0), t1_spec)
+    assert (issue.code, issue.field) == ("E_PHASE", "t1_native")
+    assert issue.message == "There is no image of t1_native."
+    assert issue.hint == "The specification 't1_map' needs t1_native."
+
+
+def test_every_measured_map_is_checked_and_no_other(make_map_case, t1_spec):
+    seconds = only(check_case(make_map_case(t1_native=1.2, ecv=27.0), t1_spec), "E_UNITS", "t1_native.image")
+    assert "it looks like seconds" in seconds
+    fraction = only(check_case(make_map_case(t1_native=1200.0, ecv=0.27), t1_spec), "E_UNITS", "ecv.image")
+    assert "it looks like a fraction" in fraction
+    assert check_case(make_map_case(t1_native=1200.0, t1_post=0.45), t1_spec) == []  # nothing reads it
+
+
+def test_units_are_not_judged_on_another_grid(make_map_case, t1_spec):
+    case = make_map_case(t1_native=1.2)
+    image = case.images["t1_native", ""]
+    affine = image.affine.copy()
+    affine[0, 3] += 9.0
+    moved = Image(image.array, affine)
+    assert codes(check_case(replace(case, images={("t1_native", ""): moved}), t1_spec)) == ["E_GEOMETRY"]
+
+
+def test_pixels_without_a_fit_and_saturated_ones_are_counted(make_map_case, t1_spec, heart):
+    case = make_map_case(t1_native=1200.0)
+    wall = np.argwhere(heart() == 2)
+    array = case.images["t1_native", ""].array.copy()
+    array[tuple(wall[: len(wall) // 10].T)] = 0.0
+    message = only(check_case(with_map(case, array), t1_spec), "W_UNFITTED", "t1_native.image")
+    assert "(10.0 %) are zero" in message
+    array = case.images["t1_native", ""].array.copy()
+    array[tuple(wall[: len(wall) // 20].T)] = 4095.0
+    assert "(5.0 %) lie at the greatest value of the map, 4095" in only(
+        check_case(with_map(case, array), t1_spec), "W_SATURATED", "t1_native.image"
+    )
+
+
+def test_values_that_no_tissue_has_are_refused(make_map_case, t1_spec, heart):
+    case = make_map_case(t1_native=1200.0)
+    array = case.images["t1_native", ""].array.copy()
+    array[tuple(np.argwhere(heart() == 2)[0])] = -5.0
+    assert "1 of" in only(check_case(with_map(case, array), t1_spec), "E_VALUES", "t1_native.image")
+
+
+def test_maps_have_no_pair_of_phases_to_compare(make_map_case, t1_spec):
+    case = make_map_case(t1_native=1200.0, ecv=27.0)
+    same = replace(case, images=dict.fromkeys(case.images, case.images["t1_native", ""]))
+    assert "W_PHASE" not in codes(check_case(same, t1_spec))
+
+
+def with_map(case, array):
+    return replace(case, images={("t1_native", ""): replace(case.images["t1_native", ""], array=array)})

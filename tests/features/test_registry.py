@@ -206,3 +206,32 @@ def test_description_names_aggregation_distance_and_bins():
 )
 def test_other_columns_are_not_described(column):
     assert describe_texture_column(column) is None
+
+
+@pytest.mark.parametrize(
+    ("sequence", "words"),
+    [
+        ("t1_native", "native T1"),
+        ("t1_post", "post-contrast T1"),
+        ("t2", "T2"),
+        ("t2_star", "T2*"),
+        ("ecv", "ECV"),
+    ],
+)
+def test_columns_of_maps_have_no_phase(sequence, words):
+    column = texture_column("lv_myocardium", sequence, "", "stat_mean")
+    assert column == f"lv_myocardium__{sequence}__original__stat_mean"
+    info = describe_texture_column(column)
+    assert info is not None
+    assert info.name == f"Mean, LV myocardium, {words}"
+
+
+@pytest.mark.parametrize("name", ["t1_map", "t2_map", "ecv_map"])
+def test_every_column_of_a_shipped_map_specification_is_described(name):
+    spec = read_spec(name)
+    columns = [texture_column(r, *key, tag) for key in spec.keys for r in spec.regions for tag in texture_tags(spec)]
+    assert len(columns) == len(set(columns)) > 100
+    for column in columns:
+        info = describe_texture_column(column)
+        assert info is not None, column
+        assert info.column == column

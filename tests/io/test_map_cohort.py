@@ -150,8 +150,10 @@ def test_a_unit_is_honoured_for_a_frame_of_a_series_of_maps(map_patients, tmp_pa
 
 
 def test_integers_in_tenths_do_not_wrap(map_patients, tmp_path):
-    """2000 ms is 20000 tenths; 16 bits hold 32767, and converting must not be done in them."""
+    """2000 ms is 20000 tenths; 16 bits hold 32767 and no half, so converting must not be done in them."""
     case = divided(map_patients[0], t1_native=1.0)
+    half = replace(case.images["t1_native", ""], array=case.images["t1_native", ""].array + 0.5)
+    case = replace(case, images={("t1_native", ""): half})
     tenths = Image(np.rint(case.images["t1_native", ""].array * 10).astype("i2"), case.images["t1_native", ""].affine)
     ref = written(replace(case, images={("t1_native", ""): tenths}), tmp_path, {"t1_native": "0.1ms"})
     loaded = ref.load().images["t1_native", ""].array

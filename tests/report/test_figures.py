@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from radiocard.report import figures, figures_cohort, figures_patient
 from radiocard.report.schema import CohortReport
-from radiocard.report.schema_patient import BullsEye, SlicePicture
+from radiocard.report.schema_patient import BullsEye, ColourBar, SlicePicture
 from radiocard.report.schema_why import FeatureStory
 
 
@@ -129,3 +129,30 @@ def test_all_figures_draw_without_a_warning(make_cohort):
             figures_cohort.curves(report.performance.roc[0], kind=kind, key=kind, palette={}, names={})
         figures_cohort.beeswarm(report.reasons.beeswarms[0], scale="log-odds", key="b", names={})
         figures_patient.bulls_eye(eye(), key="e")
+
+
+# --- maps
+
+
+def test_the_bar_of_a_map_states_both_ends_and_the_unit():
+    svg = figures_patient.map_bar(ColourBar(title="ECV", unit="%", low=0.0, high=80.0), key="e")
+    assert "Colours of ECV from 0 to 80 %" in svg
+    texts = re.findall(r">([^<>]+)</text>", svg)
+    assert texts == ["0", "80 %"]
+
+
+def test_two_bars_of_one_page_share_no_id():
+    bar = ColourBar(title="T2", unit="ms", low=20.0, high=100.0)
+    first, second = (set(re.findall(r'\sid="([^"]+)"', figures_patient.map_bar(bar, key=key))) for key in "ab")
+    assert not first & second
+
+
+def test_a_picture_of_a_map_says_so_and_its_contours_stand_out_from_its_colours(patient_sample):
+    grey = patient_sample["images"]["slices"][0]
+    bar = {"title": "Native T1", "unit": "ms", "low": 600.0, "high": 1800.0}
+    plain = figures_patient.slice_svg(SlicePicture.model_validate(grey))
+    coloured = figures_patient.slice_svg(SlicePicture.model_validate(grey | {"phase": None, "bar": bar}))
+    assert "short-axis slice at end-diastole" in plain
+    assert "short-axis slice of the Native T1 map" in coloured
+    assert coloured.count("<polygon") == 2 * plain.count("<polygon") > 0
+    assert len(re.findall(r'<polygon[^>]*stroke="#000"', coloured)) == plain.count("<polygon")

@@ -278,3 +278,44 @@ def test_real_browser_has_no_error_and_no_overflow_on_a_phone(kind, tmp_path, re
     sections = request.getfixturevalue(f"{kind}_page").count("<section")
     assert f"<title>overflow 0 sections {sections}</title>" in result.stdout
     assert "CONSOLE" not in result.stderr
+
+
+# --- maps
+
+
+def with_maps(sample):
+    """The sample report with two maps in place of the cine pictures."""
+    cine = sample["images"]["slices"][:3]
+    bars = [
+        {"title": "Native T1", "unit": "ms", "low": 600.0, "high": 1800.0},
+        {"title": "ECV", "unit": "%", "low": 0.0, "high": 80.0},
+    ]
+    slices = [s | {"phase": None, "bar": bar} for bar in bars for s in reversed(cine)]
+    return PatientReport.model_validate(sample | {"images": sample["images"] | {"slices": slices}})
+
+
+def test_maps_have_a_heading_three_levels_and_one_bar_each(patient_sample):
+    page = render_patient(with_maps(patient_sample))
+    headings = Page(page).headings
+    assert headings.index("Native T1") < headings.index("ECV")
+    assert "End-diastole" not in headings
+    assert page.count('class="map-bar"') == 2
+    assert page.count('class="slice"') == 6
+    captions = re.findall(r"<figcaption>(Basal|Mid|Apical)", page)
+    assert captions == ["Basal", "Mid", "Apical"] * 2
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_picture_is_grey_or_has_its_colours_explained(patient_sample):
+    assert 'class="map-bar"' not in render_patient(PatientReport.model_validate(patient_sample))
+    broken = json.loads(json.dumps(patient_sample["images"]["slices"][0])) | {"bar": {"title": "T2", "unit": "ms"}}
+    with pytest.raises(ValueError, match="low"):
+        PatientReport.model_validate(patient_sample | {"images": {"slices": [broken]}})
+
+
+def test_the_stamp_of_every_printed_page_keeps_its_spaces(patient_page):
+    """In a style sheet the space after an escaped character belongs to the escape."""
+    (line,) = re.findall(r'@top-right { content: "([^"]*)"', patient_page)
+    decoded = re.sub(r"\\([0-9a-f]{1,6}) ?", lambda m: chr(int(m[1], 16)), line)
+    assert " \u00b7 " in decoded or "\u00b7" not in decoded

@@ -142,3 +142,69 @@ def test_pywavelets_is_loaded_only_for_a_wavelet():
     code = "import sys; from radiocard.specs import read_spec; read_spec('cine_sax'); print('pywt' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"
+
+
+# --- maps
+
+
+def read_map_spec(without=(), **settings):
+    data = {k: v for k, v in read_spec("t1_map").settings().items() if k not in without}
+    return parse_as(FeatureSpec, data | {"name": "t", "description": "t"} | settings, "t.yaml")
+
+
+PHYSIOLOGY = read_spec("cine_sax").settings()["checks"]
+MAPS = read_spec("t1_map").settings()["maps"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"phases": ["ed"]}, "t.yaml: phases: t1_native is taken once and has no phase; leave them out"),
+        ({"maps": None}, "maps: sequence t1_native needs this section"),
+        ({"maps": MAPS | {"sequences": ["ecv"]}}, "maps.sequences: t1_native is not among them"),
+        ({"sequence": "t2"}, "maps.sequences: t2 is not among them"),
+        ({"sequence": "t1"}, "sequence: Input should be 'cine', 't1_native'"),
+        ({"regions": ["lv_cavity"]}, "regions: .* needs? lv_myocardium"),
+        ({"checks": PHYSIOLOGY}, "checks.physiology: nothing reads this section with sequence t1_native"),
+        ({"maps": MAPS | {"erosion_endo_pct": 50}}, "maps.erosion_endo_pct: Input should be less than 50"),
+        ({"maps": MAPS | {"erosion": 10}}, "erosion"),
+    ],
+)
+def test_a_map_specification_that_cannot_work_is_refused_by_name(settings, match):
+    with pytest.raises(SpecError, match=match):
+        read_map_spec(**settings)
+
+
+def test_a_cine_specification_takes_no_maps_and_needs_its_physiology():
+    with pytest.raises(SpecError, match="maps: nothing reads this section with sequence cine; leave it out"):
+        read(maps=MAPS)
+    with pytest.raises(SpecError, match="checks.physiology: a cine study needs this section"):
+        read(checks={"grid_tolerance_voxel": 0.001, "component_min_voxels": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("cine_sax", (("cine", "ed"), ("cine", "es"))),
+        ("t1_map", (("t1_native", ""),)),
+        ("t2_map", (("t2", ""),)),
+        ("ecv_map", (("ecv", ""),)),
+    ],
+)
+def test_keys_are_sequence_and_phase(name, keys):
+    assert read_spec(name).keys == keys
+
+
+@pytest.mark.parametrize("name", ["t1_map", "t2_map", "ecv_map"])
+def test_a_shipped_map_specification_survives_being_written(name):
+    spec = read_spec(name)
+    again = parse_as(FeatureSpec, spec.settings() | {"name": "n", "description": "d"}, "t.yaml")
+    assert again.hash == spec.hash
+
+
+def test_margins_of_the_wall_change_the_hash():
+    assert read_map_spec(maps=MAPS | {"erosion_endo_pct": 20}).hash != read_map_spec().hash
+    assert (
+        read_map_spec(checks=read_map_spec().settings()["checks"] | {"component_min_voxels": 9}).hash
+        == read_map_spec().hash
+    )

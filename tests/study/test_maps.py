@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from radiocard.cardiac.ecv import Haematocrit
-from radiocard.errors import CaseRefusedError, GeometryError, ReadError, UsageError
+from radiocard.errors import CaseRefusedError, CohortError, GeometryError, ReadError, UsageError
 from radiocard.image import LABELS_ACDC, Image, LabelMap
 from radiocard.io.map_files import write_map
 from radiocard.simulate.maps import simulate_map_patient
@@ -203,7 +203,9 @@ def test_a_known_shift_is_undone(shifted):
     mask, wall = case.masks["t1_native", ""], case.masks["t1_native", ""].mask("lv_myocardium")
     blood = haematocrit_of_pct(case.clinical["haematocrit_pct"])
     maps = folder / "t1_native.nii.gz", folder / "moved.nii.gz"
-    still, _ = ecv_from_maps(folder / "t1_native.nii.gz", folder / "t1_post.nii.gz", mask, haematocrit=blood, align=False)
+    still, _ = ecv_from_maps(
+        folder / "t1_native.nii.gz", folder / "t1_post.nii.gz", mask, haematocrit=blood, align=False
+    )
     ignored, _ = ecv_from_maps(*maps, mask, haematocrit=blood, align=False)
     undone, _ = ecv_from_maps(*maps, mask, haematocrit=blood, align=True)
 
@@ -280,5 +282,5 @@ def test_the_numbers_of_a_mask_must_be_stated(tmp_path):
     write_map(Image(mask.array, AFFINE, True), tmp_path / "mask.nii.gz")
     read = read_mask(tmp_path / "mask.nii.gz", "lv_cavity=3;lv_myocardium=2;rv_cavity=1")
     np.testing.assert_array_equal(read.mask("lv_myocardium"), mask.mask("lv_myocardium"))
-    with pytest.raises(Exception, match="never guessed"):
+    with pytest.raises(CohortError, match="never guessed"):
         read_mask(tmp_path / "mask.nii.gz", "")

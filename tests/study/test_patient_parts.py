@@ -1,8 +1,8 @@
 import pytest
 
-from radiocard.models.rule import read_rule
 from radiocard.errors import Issue
-from radiocard.study.patient_parts import check_rows, light, published_rule
+from radiocard.models.rule import read_rule
+from radiocard.study.patient_parts import CHECKS, CINE_CHECKS, LAST_CHECKS, check_rows, light, published_rule
 
 HEART = {
     "lvef_pct": 60.0,
@@ -34,7 +34,7 @@ def test_the_light_follows_the_input_checks(codes, override, level):
 
 
 def test_every_check_is_listed_once_passed_or_failed():
-    rows = check_rows([Issue("W_PHASE", "ESV >= EDV")])
+    rows = check_rows([Issue("W_PHASE", "ESV >= EDV")], {**CHECKS, **CINE_CHECKS, **LAST_CHECKS})
     assert [r.code for r in rows if not r.passed] == ["W_PHASE"]
     assert "phases" not in {r.code for r in rows}
     assert sum(r.passed for r in rows) == 9
