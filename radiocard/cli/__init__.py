@@ -7,12 +7,16 @@ import traceback
 
 import typer
 
-from radiocard.cli import cohorts, engine, models, reports
-from radiocard.cli.console import BUG, INTERRUPTED, exit_code, note
+from radiocard.cli import cohorts, engine, evidence, models, reports
+from radiocard.cli.compare import compare
+from radiocard.cli.console import BUG, INTERRUPTED, exit_code, heed_interrupts, note
+from radiocard.cli.leakage import check_leakage, lock
 from radiocard.cli.maps import maps
+from radiocard.cli.monitor import monitor
+from radiocard.cli.transfer import transfer
 
 EPILOG = (
-    "Exit codes: 0 all well, 1 a bug, 2 usage or configuration, 3 some cases failed, "
+    "Exit codes: 0 all well, 1 a bug, 2 usage or configuration, 3 some cases failed or something must be fixed, "
     "4 nothing usable or unsafe input, 5 disk, memory or permission, 130 interrupted."
 )
 
@@ -42,9 +46,16 @@ for command in (
     reports.demo,
     cohorts.validate,
     cohorts.extract,
+    check_leakage,
+    lock,
     models.train,
     models.evaluate,
     models.predict,
+    monitor,
+    compare,
+    transfer,
+    evidence.increment,
+    evidence.stability,
     reports.explain,
     reports.report,
     engine.features,
@@ -58,6 +69,7 @@ app.add_typer(maps)
 
 def main() -> None:
     """Run the command line; errors become one clear message and an exit code."""
+    heed_interrupts()
     try:
         app(standalone_mode=True)
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,30 @@ def say_json(data: Any) -> None:
     say(json.dumps(data, indent=2, ensure_ascii=False))
 
 
+class _Interrupt:
+    """Remember Ctrl-C, which is lost where it falls into a callback of the compiler."""
+
+    seen = False
+
+    def __call__(self, *_: object) -> None:
+        self.seen = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise again what was lost."""
+        if self.seen:
+            raise KeyboardInterrupt
+
+
+_INTERRUPT = _Interrupt()
+
+
+def heed_interrupts() -> None:
+    """Let Ctrl-C end a command at its next step at the latest; one that is ignored stays ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _INTERRUPT)
+
+
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[..., None]]:
     """Give a callable that counts one step: a bar on a terminal, plain lines elsewhere."""
@@ -44,13 +69,19 @@ def progress(title: str, total: int) -> Iterator[Callable[..., None]]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(title, total=total)
-            yield lambda *_: bar.advance(task)
+
+            def advance(*_: object) -> None:
+                _INTERRUPT.check()
+                bar.advance(task)
+
+            yield advance
         return
     done = 0
     step = max(1, total // 10)
 
     def count(*_: object) -> None:
         nonlocal done
+        _INTERRUPT.check()
         done += 1
         if done % step == 0 or done == total:
             note(f"{title}: {done} of {total}")

@@ -41,12 +41,14 @@ def train(
     radiocard train table.parquet -o heart.model --models svm,xgboost --pool all
     radiocard train t1_table.parquet -o amyloid.model --task t1-amyloid
     """
+    from radiocard.evaluation.lock import locks_beside, refuse_locked
     from radiocard.io.store import output_lock, read_table
     from radiocard.models.persist import save_model
     from radiocard.study import train as study
 
     recipes = [name.strip() for name in models.split(",") if name.strip()] if models else None
     rows = read_table(table)
+    refuse_locked(rows, locks_beside(table))
     with output_lock(output):
         with progress("Nested folds", study.n_steps(plan)) as step:
             model = study.train(
@@ -68,6 +70,8 @@ def evaluate(
     model: ModelArgument,
     table: TableArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the report to.")],
+    locked: Annotated[Path | None, typer.Option(help="Lock of this test set, which is opened and noted.")] = None,
+    reason: Annotated[str, typer.Option(help="Why it is opened.")] = "",
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,8 +82,10 @@ def evaluate(
     radiocard evaluate heart.model other_site.parquet -o evidence_external
 
     A table that holds training patients re-runs the recipe in nested folds; one that holds
-    none tests the frozen model; one that holds some of both is refused.
+    none tests the frozen model; one that holds some of both is refused. Patients that a lock beside the
+    table holds are evaluated only with --locked, and every opening is noted.
     """
+    from radiocard.evaluation.lock import locks_beside
     from radiocard.io.store import output_lock, read_table
     from radiocard.models.persist import load_model
     from radiocard.study import evaluate as study
@@ -87,7 +93,16 @@ def evaluate(
     bundle, rows = load_model(model), read_table(table)
     with output_lock(output / "cohort_report.html"):
         with progress("Evaluating", study.n_steps(bundle, rows)) as step:
-            result = study.evaluate(bundle, rows, jobs=jobs, progress=step, command=EVALUATE)
+            result = study.evaluate(
+                bundle,
+                rows,
+                jobs=jobs,
+                progress=step,
+                command=EVALUATE,
+                locked=locked,
+                reason=reason,
+                locks=locks_beside(table),
+            )
         paths = study.write_evaluation(result, output)
     if as_json:
         say_json(result.summary | {"files": [str(path) for path in paths]})

@@ -86,7 +86,9 @@ def report(
 
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")] = Path("radiocard-demo"),
-    task: Annotated[str, typer.Option(help="cine, t1-amyloid, ecv-amyloid, t1-dcm, t1-hhd-hcm, t2-myocarditis or lge-scar.")] = "cine",
+    task: Annotated[
+        str, typer.Option(help="cine, t1-amyloid, ecv-amyloid, t1-dcm, t1-hhd-hcm, t2-myocarditis or lge-scar.")
+    ] = "cine",
     seed: Annotated[int, typer.Option(min=0, help="Another seed simulates other patients.")] = 1,
     jobs: JobsOption = 2,
     as_json: JsonOption = False,

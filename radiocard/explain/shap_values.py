@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 from xgboost import XGBClassifier
 
 from radiocard.errors import ModelError, UsageError
 from radiocard.models.fitted import FittedModel
+from radiocard.models.glass_box import GlassBoxClassifier
 
 FloatArray = NDArray[np.floating[Any]]
 Scale = Literal["log-odds", "probability"]
@@ -27,6 +31,10 @@ BACKGROUND_ROWS = 100
 COHORT_ROWS = 100
 _EXACT = 1e-6
 _SINGLE_PRECISION = 1e-5
+_TREES = (RandomForestClassifier, DecisionTreeClassifier)
+_BOOSTED = (XGBClassifier, HistGradientBoostingClassifier)
+_LINEAR = (LogisticRegression, LinearDiscriminantAnalysis)
+_ADDITIVE = (GaussianNB, GlassBoxClassifier)
 
 _LOG_ODDS_NOTE = (
     "Contributions are on the log-odds scale, {against}; with the base value they add up to the very number from "
@@ -148,9 +156,11 @@ def explain(
 ) -> Explanation:
     """Explain the output of a trained model for one or a few patients.
 
-    Random forest: path-dependent TreeSHAP of the probability. XGBoost: path-dependent
-    TreeSHAP of the log-odds. Logistic regression: exact linear SHAP of the log-odds. Any
-    other classifier: permutation SHAP of the printed probability. With more than two classes,
+    Random forest and decision tree: path-dependent TreeSHAP of the probability. Gradient boosted
+    trees: path-dependent TreeSHAP of the log-odds. Logistic regression and discriminant analysis:
+    exact linear SHAP of the log-odds. Naive Bayes and the explainable boosting machine, whose
+    log-odds are sums of one term per column: these terms against their means. Any other
+    classifier: permutation SHAP of the printed probability. With more than two classes,
     log-odds are those of a class against the geometric mean of all classes, since softmax
     scores have no zero of their own. Imputing, scaling and selecting act on single columns,
     so that the values of the classifier's inputs are those of the original columns [1]_ [2]_.
@@ -160,7 +170,7 @@ def explain(
     fitted : FittedModel
         Trained model.
     background : DataFrame, shape (m, columns)
-        Training patients; used by the linear and the permutation method.
+        Training patients; used by the linear, the additive and the permutation method.
     x : DataFrame, shape (n, columns)
         Patients to explain, indexed by patient.
     evaluations : int, optional
@@ -230,7 +240,7 @@ def explain_cohort(fitted: FittedModel, background: pd.DataFrame, X: pd.DataFram
     ModelError, UsageError
         See :func:`explain`.
     """
-    if isinstance(fitted.final, RandomForestClassifier | XGBClassifier | LogisticRegression):
+    if isinstance(fitted.final, (*_TREES, *_BOOSTED, *_LINEAR, *_ADDITIVE)):
         return explain(fitted, background, X)
     rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), COHORT_ROWS)).round().astype(int))
     return explain(fitted, background, X.iloc[rows], evaluations=COHORT_EVALUATIONS)
@@ -276,17 +286,19 @@ def _probability(log_odds: FloatArray) -> FloatArray:
 
 def _dispatch(fitted: FittedModel, z: FloatArray, background: pd.DataFrame, evaluations: int) -> _Parts:
     final = fitted.final
-    if isinstance(final, RandomForestClassifier):
+    if isinstance(final, _TREES):
         return _forest(final, z)
-    if isinstance(final, XGBClassifier):
+    if isinstance(final, _BOOSTED):
         return _boosted(final, z)
     reference = fitted.transform(background).to_numpy(dtype=float)
-    if isinstance(final, LogisticRegression):
+    if isinstance(final, _LINEAR):
         return _linear(final, z, reference)
+    if isinstance(final, _ADDITIVE):
+        return _additive(final, z, reference)
     return _permutation(final.predict_proba, z, reference, evaluations=evaluations, random_state=fitted.random_state)
 
 
-def _forest(model: RandomForestClassifier, z: FloatArray) -> _Parts:
+def _forest(model: RandomForestClassifier | DecisionTreeClassifier, z: FloatArray) -> _Parts:
     import shap
 
     explainer = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
@@ -296,24 +308,45 @@ def _forest(model: RandomForestClassifier, z: FloatArray) -> _Parts:
     return _Parts(values, base, output, "probability", "TreeSHAP (path-dependent)", _PROBABILITY_NOTE, _EXACT)
 
 
-def _boosted(model: XGBClassifier, z: FloatArray) -> _Parts:
+def _boosted(model: XGBClassifier | HistGradientBoostingClassifier, z: FloatArray) -> _Parts:
     import shap
 
     # With data= the base values of multi-class XGBoost are wrong and shap's own check is silent.
     explainer = shap.TreeExplainer(model)
     values = np.asarray(explainer.shap_values(z, check_additivity=False), dtype=float)
     base = np.atleast_1d(np.asarray(explainer.expected_value, dtype=float))
-    margin = np.asarray(model.predict(z, output_margin=True), dtype=float)
+    own = model.predict(z, output_margin=True) if isinstance(model, XGBClassifier) else model.decision_function(z)
+    margin = np.asarray(own, dtype=float)
     values = values[:, None, :] if values.ndim == 2 else values.transpose(0, 2, 1)
     return _log_odds(values, base, margin.reshape(len(z), -1), "TreeSHAP (path-dependent)", _SINGLE_PRECISION)
 
 
-def _linear(model: LogisticRegression, z: FloatArray, reference: FloatArray) -> _Parts:
+def _linear(model: LogisticRegression | LinearDiscriminantAnalysis, z: FloatArray, reference: FloatArray) -> _Parts:
     centre = reference.mean(axis=0)
     values = (z - centre)[:, None, :] * model.coef_[None]
     base = model.coef_ @ centre + model.intercept_
     score = np.asarray(model.decision_function(z), dtype=float).reshape(len(z), -1)
     return _log_odds(values, base, score, "linear SHAP (exact, features taken as independent)", _EXACT)
+
+
+def _additive(model: GaussianNB | GlassBoxClassifier, z: FloatArray, reference: FloatArray) -> _Parts:
+    """Exact for any model whose scores add up over the columns, as for a linear one."""
+    if isinstance(model, GaussianNB):
+        terms, usual = _densities(model, z), _densities(model, reference).mean(axis=0)
+        start, score = np.log(model.class_prior_), np.asarray(model.predict_joint_log_proba(z), dtype=float)
+    else:
+        terms, usual = model.contributions(z), model.contributions(reference).mean(axis=0)
+        start, score = model.intercept_, model.decision_function(z).reshape(len(z), -1)
+    values, base = terms - usual, start + usual.sum(axis=1)
+    if len(model.classes_) == 2 and score.shape[1] == 2:
+        values, base, score = np.diff(values, axis=1), np.diff(base), np.diff(score, axis=1)
+    return _log_odds(values, base, score, "additive SHAP (exact, features taken as independent)", _EXACT)
+
+
+def _densities(model: GaussianNB, z: FloatArray) -> FloatArray:
+    """Logarithm of the normal density of each class and column, shape (n, classes, inputs)."""
+    out: FloatArray = -0.5 * (np.log(2 * np.pi * model.var_) + (z[:, None] - model.theta_) ** 2 / model.var_)
+    return out
 
 
 def _log_odds(values: FloatArray, base: FloatArray, score: FloatArray, method: str, tolerance: float) -> _Parts:

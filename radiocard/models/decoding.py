@@ -158,7 +158,7 @@ def _restore_model(
 ) -> FittedModel:
     try:
         recipe = parse_as(ModelRecipe, entry.recipe, "recipe")
-        pipeline = build_pipeline(recipe, random_state=entry.random_state)
+        pipeline = build_pipeline(recipe, random_state=entry.random_state, classes=classes)
     except RadiocardError as error:
         msg = f"Model file: {error.issue.message}"
         raise ModelError(msg) from None

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
-from xgboost import XGBClassifier
 
+from radiocard.models.calibrate import calibrated
+from radiocard.models.kinds import make_ensemble, make_kind
 from radiocard.models.recipes import candidates, check_recipe
 from radiocard.models.steps import CorrelationFilter, DropUnusable, SelectTop
 from radiocard.specs import ModelRecipe
 
-CALIBRATION_FOLDS = 5
 
-
-def build_pipeline(recipe: ModelRecipe, *, random_state: int) -> Pipeline:
+def build_pipeline(recipe: ModelRecipe, *, random_state: int, classes: Sequence[str] = ()) -> Pipeline:
     """Build the pipeline of a recipe, from raw columns to probabilities.
 
     The steps are ``drop`` (empty and constant columns), ``impute`` (median),
@@ -35,6 +30,8 @@ def build_pipeline(recipe: ModelRecipe, *, random_state: int) -> Pipeline:
         Settings; the first candidate of the grid is set.
     random_state : int
         Seed of every step that draws numbers.
+    classes : sequence of str, optional
+        Sorted labels; a cascade needs them, to know where its normal class stands.
 
     Returns
     -------
@@ -44,10 +41,10 @@ def build_pipeline(recipe: ModelRecipe, *, random_state: int) -> Pipeline:
     Raises
     ------
     SpecError
-        If the recipe names an unknown parameter or a value out of range.
+        If the recipe names an unknown parameter or a value out of range, or a cascade does not fit the classes.
     """
     check_recipe(recipe)
-    model = _estimator(recipe, random_state)
+    model = calibrated(_estimator(recipe, random_state, classes), recipe.calibration)
     if recipe.estimator == "majority":
         return Pipeline([("model", model)])
     steps: list[tuple[str, Any]] = [
@@ -63,17 +60,7 @@ def build_pipeline(recipe: ModelRecipe, *, random_state: int) -> Pipeline:
     return pipeline.set_params(**candidates(recipe)[0])
 
 
-def _estimator(recipe: ModelRecipe, random_state: int) -> Any:
-    fixed = dict(recipe.fixed)
-    match recipe.estimator:
-        case "svc_rbf":
-            svc = SVC(kernel="rbf", random_state=random_state).set_params(**fixed)
-            return CalibratedClassifierCV(svc, method="sigmoid", cv=CALIBRATION_FOLDS, ensemble=False)
-        case "random_forest":
-            return RandomForestClassifier(n_jobs=1, random_state=random_state).set_params(**fixed)
-        case "xgboost":
-            return XGBClassifier(tree_method="hist", n_jobs=1, random_state=random_state).set_params(**fixed)
-        case "logistic":
-            return LogisticRegression(random_state=random_state).set_params(**fixed)
-        case "majority":
-            return DummyClassifier(strategy="prior")
+def _estimator(recipe: ModelRecipe, random_state: int, classes: Sequence[str]) -> Any:
+    if recipe.members:
+        return make_ensemble(recipe, classes=classes, random_state=random_state)
+    return make_kind(recipe.estimator, recipe.fixed, random_state=random_state)

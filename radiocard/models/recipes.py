@@ -54,6 +54,40 @@ PARAMETERS: Mapping[str, Mapping[str, tuple[bool, float, float, tuple[Value, ...
             "class_weight": (False, 0, -1, _WEIGHTS),
         },
         "majority": {},
+        "lda": {"shrinkage": (False, 0, 1, ("auto",))},
+        "naive_bayes": {"var_smoothing": (False, 1e-12, 1e3, ())},
+        "knn": {
+            "n_neighbors": (True, 1, 10_000, ()),
+            "weights": (False, 0, -1, ("uniform", "distance")),
+        },
+        "tree": {
+            "max_depth": (True, 1, MAX_DEPTH, ()),
+            "min_samples_leaf": (True, 1, 10_000, ()),
+            "ccp_alpha": (False, 0, 1, ()),
+            "class_weight": (False, 0, -1, _WEIGHTS),
+        },
+        "adaboost": {
+            "n_estimators": (True, 1, MAX_TREES, ()),
+            "learning_rate": (False, 1e-4, 10, ()),
+            "estimator__max_depth": (True, 1, 16, ()),
+        },
+        "hist_boosting": {
+            "max_iter": (True, 1, MAX_TREES, ()),
+            "max_depth": (True, 1, 16, ()),
+            "learning_rate": (False, 1e-4, 1, ()),
+            "min_samples_leaf": (True, 1, 10_000, ()),
+            "l2_regularization": (False, 0, 1e6, ()),
+        },
+        "ebm": {
+            "max_bins": (True, 2, 1024, ()),
+            "outer_bags": (True, 1, 100, ()),
+            "learning_rate": (False, 1e-4, 1, ()),
+            "max_rounds": (True, 1, 50_000, ()),
+            "min_samples_leaf": (True, 1, 10_000, ()),
+        },
+        "voting": {},
+        "stacking": {"final_estimator__C": (False, *_REAL, ())},
+        "cascade": {},
     }
 )
 _COMPULSORY: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -63,8 +97,20 @@ _COMPULSORY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "xgboost": ("n_estimators", "max_depth"),
         "logistic": ("C",),
         "majority": (),
+        "lda": ("shrinkage",),
+        "naive_bayes": (),
+        "knn": ("n_neighbors",),
+        "tree": ("max_depth",),
+        "adaboost": ("n_estimators", "estimator__max_depth"),
+        "hist_boosting": ("max_iter", "max_depth"),
+        "ebm": (),
+        "voting": (),
+        "stacking": ("final_estimator__C",),
+        "cascade": (),
     }
 )
+# Ensemble -> least and greatest number of members.
+_MEMBERS: Mapping[str, tuple[int, int]] = MappingProxyType({"voting": (2, 10), "stacking": (2, 10), "cascade": (2, 2)})
 
 
 def check_recipe(recipe: ModelRecipe) -> None:
@@ -92,15 +138,36 @@ def check_recipe(recipe: ModelRecipe) -> None:
         msg = f"Recipe {recipe.name!r}: the grid has {combinations} combinations, expected at most {MAX_CANDIDATES}."
         raise SpecError(msg, field="grid")
     _check_steps(recipe)
+    _check_members(recipe)
+
+
+def _check_members(recipe: ModelRecipe) -> None:
+    low, high = _MEMBERS.get(recipe.estimator, (0, 0))
+    if not low <= len(recipe.members) <= high:
+        span = f"{low}" if low == high else f"{low} to {high}"
+        msg = f"Recipe {recipe.name!r}: {recipe.estimator} has {len(recipe.members)} members, expected {span}."
+        raise SpecError(msg, field="members")
+    if (recipe.estimator == "cascade") != (recipe.normal is not None):
+        msg = f"Recipe {recipe.name!r}: a cascade states which class is 'normal', other estimators do not."
+        raise SpecError(msg, field="normal")
+    if recipe.estimator == "stacking" and recipe.calibration != "none":
+        msg = f"Recipe {recipe.name!r}: stacking ends in logistic regression, found calibration {recipe.calibration!r}."
+        raise SpecError(msg, field="calibration", hint="Use none.")
+    for i, member in enumerate(recipe.members):
+        plain: dict[str, Any] = {"name": f"{recipe.name}, member {i}", "grid": {}, "members": (), "normal": None}
+        check_recipe(recipe.model_copy(update={**plain, "estimator": member.estimator, "fixed": member.fixed}))
 
 
 def _check_steps(recipe: ModelRecipe) -> None:
     if (recipe.select.method == "none") != (not recipe.select.k):
         msg = f"Recipe {recipe.name!r}: 'select' needs k with anova or mutual_info, and no k with none."
         raise SpecError(msg, field="select")
-    if (recipe.estimator == "svc_rbf") != (recipe.calibration == "sigmoid"):
-        msg = f"Recipe {recipe.name!r}: svc_rbf needs 'calibration: sigmoid', other estimators 'none'."
-        raise SpecError(msg, field="calibration")
+    if recipe.estimator == "svc_rbf" and recipe.calibration == "none":
+        msg = f"Recipe {recipe.name!r}: svc_rbf has no probabilities of its own, found 'calibration: none'."
+        raise SpecError(msg, field="calibration", hint="Use sigmoid, temperature or, with many patients, isotonic.")
+    if recipe.estimator == "majority" and recipe.calibration != "none":
+        msg = f"Recipe {recipe.name!r}: majority gives the class shares, found 'calibration: {recipe.calibration}'."
+        raise SpecError(msg, field="calibration", hint="Use none.")
 
 
 def candidates(recipe: ModelRecipe) -> list[dict[str, Value]]:
@@ -112,7 +179,7 @@ def candidates(recipe: ModelRecipe) -> list[dict[str, Value]]:
     >>> candidates(read_recipe("majority"))
     [{}]
     """
-    prefix = "model__estimator__" if recipe.calibration == "sigmoid" else "model__"
+    prefix = "model__" if recipe.calibration == "none" else "model__estimator__"
     axes: dict[str, tuple[Any, ...]] = {"select__k": recipe.select.k} if recipe.select.k else {}
     axes |= {prefix + name: tuple(values) for name, values in recipe.grid.items()}
     return [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*axes.values())]

@@ -14,9 +14,10 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from radiocard.errors import CohortError, LeakError
+from radiocard.models.calibrate import CALIBRATION_FOLDS, check_isotonic
 from radiocard.models.codecs.registry import require_codecs
 from radiocard.models.fitted import FittedModel
-from radiocard.models.pipeline import CALIBRATION_FOLDS, build_pipeline
+from radiocard.models.pipeline import build_pipeline
 from radiocard.models.recipes import Value, candidates
 from radiocard.models.table import to_array
 from radiocard.specs import ModelRecipe
@@ -65,10 +66,10 @@ def fit_best(
     """
     labels = np.asarray(y).astype(str)
     names = np.asarray(groups).astype(str)
-    pipeline = build_pipeline(recipe, random_state=random_state)
+    classes, codes = np.unique(labels, return_inverse=True)
+    pipeline = build_pipeline(recipe, random_state=random_state, classes=classes.tolist())
     require_codecs(pipeline)
     check_class_counts(labels, names, folds=inner_folds)
-    classes, codes = np.unique(labels, return_inverse=True)
     columns = tuple(sorted(map(str, X.columns)))
     array = to_array(X.loc[:, list(columns)])
     with threadpool_limits(1):
@@ -208,6 +209,7 @@ def _calibration_folds(
     """
     if "model__cv" not in pipeline.get_params():
         return {}
+    check_isotonic(pipeline, n_patients=len(set(groups)))
     fewest = min(len(set(groups[codes == c])) for c in np.unique(codes))
     folds = min(CALIBRATION_FOLDS, fewest)
     if folds < 2:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from radiocard.report.schema_base import Count, Part, Probability, Provenance
+from radiocard.report.schema_checklist import Reporting
 from radiocard.report.schema_evidence import Performance, Reasons, Trust
 from radiocard.report.schema_patient import BullsEye
 
@@ -226,6 +227,8 @@ class CohortReport(Part):
     """Section 5."""
     reasons: Reasons | None = None
     """Section 6."""
+    checklists: Reporting | None = None
+    """Section 8."""
     methods: list[str] = Field(default_factory=list)
     """Section 9: paragraphs ready to paste."""
     provenance: Provenance | None = None

@@ -146,7 +146,9 @@ class Performance(Part):
     paired: list[PairedTest] = Field(default_factory=list)
     """Paired tests."""
     groups: list[GroupRow] = Field(default_factory=list)
-    """By site, sex, age."""
+    """By sex, age, body size, site, vendor and field strength."""
+    group_notes: list[str] = Field(default_factory=list)
+    """The largest difference of each covariate, and which difference could have been seen."""
 
 
 class ReliabilityBin(Part):

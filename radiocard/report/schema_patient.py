@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from radiocard.report.schema_base import CheckRow, Count, Estimate, Part, Probability, Provenance, Signature
+from radiocard.report.schema_sure import Sure
 from radiocard.report.schema_why import Rule, Why
 
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
@@ -276,5 +277,7 @@ class PatientReport(Part):
     """Section 4."""
     rule: Rule | None = None
     """The published rule, beside the model."""
+    sure: Sure | None = None
+    """Section 5."""
     record: Record = Record()
     """Section 6."""

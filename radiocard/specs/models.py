@@ -38,19 +38,37 @@ class Selection(Frozen):
     k: tuple[Count, ...] = ()
 
 
+MemberKind = Literal[
+    "random_forest", "xgboost", "logistic", "lda", "naive_bayes", "knn", "tree", "adaboost", "hist_boosting", "ebm"
+]
+
+
+class Member(Frozen):
+    """One classifier of an ensemble: what it is and its settings."""
+
+    estimator: MemberKind
+    fixed: Mapping[str, float | int | str | bool | None]
+
+
 class ModelRecipe(Frozen):
-    """How one kind of model is made, from raw columns to probabilities."""
+    """How one kind of model is made, from raw columns to probabilities.
+
+    ``members`` are the classifiers of ``voting`` and ``stacking``, or the two stages of a
+    ``cascade``, whose first stage sets the class ``normal`` apart.
+    """
 
     schema_: Literal["radiocard/model-recipe/1"] = Field(alias="schema")
     name: str
     title: str
-    estimator: Literal["svc_rbf", "random_forest", "xgboost", "logistic", "majority"]
+    estimator: MemberKind | Literal["svc_rbf", "majority", "voting", "stacking", "cascade"]
     fixed: Mapping[str, float | int | str | bool | None]
     grid: Mapping[str, tuple[float | int | str | None, ...]]
     scale: Literal["standard", "none"]
     correlation_max: Annotated[float, Field(gt=0, le=1)]
     select: Selection
-    calibration: Literal["none", "sigmoid"]
+    calibration: Literal["none", "sigmoid", "isotonic", "temperature"]
+    members: tuple[Member, ...] = ()
+    normal: str | None = None
 
 
 class Criterion(Frozen):

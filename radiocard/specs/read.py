@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from radiocard.errors import SpecError
 from radiocard.specs.base import Frozen
+from radiocard.specs.checklists import ChecklistSpec
 from radiocard.specs.features import FeatureSpec
 from radiocard.specs.models import EvaluationPlan, FeaturePools, ModelRecipe, ReferenceSpec, RuleSpec, TaskSpec
 from radiocard.specs.pyradiomics import from_parameters, is_parameter_file
@@ -24,6 +25,7 @@ SCHEMAS: Mapping[str, type[Frozen]] = {
     "radiocard/pools/1": FeaturePools,
     "radiocard/evaluation/1": EvaluationPlan,
     "radiocard/task/1": TaskSpec,
+    "radiocard/checklist/1": ChecklistSpec,
 }
 T = TypeVar("T", bound=Frozen)
 
@@ -40,8 +42,8 @@ def shipped_folder(kind: Literal["feature_specs", "models"]) -> Path:
 
 def shipped_names(folder: Literal["feature_specs", "models"], kind: type[Frozen] | None = None) -> list[str]:
     """Return the names of the shipped files of a folder, sorted; of one kind only where it is given."""
-    found = sorted(shipped_folder(folder).rglob("*.yaml"))
-    return [p.stem for p in found if kind is None or SCHEMAS.get(str(load_yaml(p).get("schema"))) is kind]
+    found = shipped_folder(folder).rglob("*.yaml")
+    return sorted(p.stem for p in found if kind is None or SCHEMAS.get(str(load_yaml(p).get("schema"))) is kind)
 
 
 def read_spec(source: str | Path) -> FeatureSpec:

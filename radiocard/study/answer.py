@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from radiocard.cardiac.reference import ReferenceRange
 from radiocard.cohort.table import describe
@@ -57,6 +58,8 @@ class Answered:
         SHAP values of ``fitted``.
     training : dict of str to dict of str to list of float
         Column to class to the values of the training patients, this patient left out.
+    others : ndarray of bool, shape (n_training,)
+        Training patients that are neither this one nor a twin of it.
     """
 
     probabilities: dict[str, float]
@@ -64,6 +67,7 @@ class Answered:
     fitted: FittedModel
     explanation: Explanation
     training: dict[str, dict[str, list[float]]]
+    others: NDArray[np.bool_]
 
     @property
     def ranked(self) -> list[str]:
@@ -87,11 +91,9 @@ def answer_patient(model: ModelBundle, row: pd.DataFrame) -> Answered:
     """
     patient, digest = str(row.index[0]), str(row["image_sha256"].iloc[0])
     X = row[list(model.columns)].astype(float)
-    keep = np.ones(len(model.labels), dtype=bool)
     fitted, held_out = model.answering, model.out_of_fold_of(patient, digest)
-    where = model.position(patient, digest)
-    if where is not None:
-        keep = model.groups != model.groups[where]
+    keep = others(model, row)
+    if not keep.all():
         fitted = _trained_without(model, keep)
     p = fitted.predict_proba(X)[0] if held_out is None else held_out.probabilities
     background = model.training_table[keep]
@@ -101,7 +103,14 @@ def answer_patient(model: ModelBundle, row: pd.DataFrame) -> Answered:
         for column in background.columns
     }
     probabilities = {c: float(v) for c, v in zip(model.classes, p, strict=True)}
-    return Answered(probabilities, held_out is not None, fitted, shap_explain(fitted, background, X), training)
+    explanation = shap_explain(fitted, background, X)
+    return Answered(probabilities, held_out is not None, fitted, explanation, training, keep)
+
+
+def others(model: ModelBundle, row: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which training patients are neither the one of this row nor a twin of it."""
+    where = model.position(str(row.index[0]), str(row["image_sha256"].iloc[0]))
+    return np.ones(len(model.labels), dtype=bool) if where is None else np.asarray(model.groups != model.groups[where])
 
 
 def make_answer(
@@ -180,7 +189,7 @@ def _for_the_rival(
     return [r.model_copy(update={"text": lead + r.text}) for r in (_reason(f, values, ranges) for f in found)]
 
 
-def _trained_without(model: ModelBundle, keep: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> FittedModel:
+def _trained_without(model: ModelBundle, keep: NDArray[np.bool_]) -> FittedModel:
     answering = model.answering
     return fit_best(
         answering.recipe,

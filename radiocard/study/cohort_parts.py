@@ -39,13 +39,14 @@ CORRELATION_LIMIT = 0.95
 CLUSTERS_SHOWN = 12
 MISSING_SHOWN = 20
 COUNTED = {"diagnosis": "Class", "sex": "Sex", "site": "Site", "vendor": "Vendor", "field_strength_t": "Field strength"}
+COUNTED_UNITS = {"field_strength_t": " T"}
 SUMMARISED = {"age_y": ("Age", "y"), "height_cm": ("Height", "cm"), "weight_kg": ("Weight", "kg")}
 CHECKED = ("lvef_pct", "rvef_pct", "lvedv_ml", "rvedv_ml", "lvm_g")
 MEASURED = ("t1_native_ms", "t1_post_ms", "t2_ms", "ecv_pct", "mwt_max_map_mm", "scar_pct")  # no limits are known
 MAP_EYES = tuple(f"{sequence}_aha_{{:02d}}_{tag}" for sequence, tag in MAP_UNITS.items())
 CLASS_EYES = ("wt_aha_{:02d}_ed_mm", *MAP_EYES, "scar_aha_{:02d}_pct")
 EYE_TITLES = ("Wall thickness, end-diastole", *(MAP_NAMES[sequence] for sequence in MAP_UNITS), "Scar")
-AGE_BANDS = (0, 18, 40, 60, 80, 200)
+AGE_BANDS = (0, 18, 40, 60, 80, np.inf)
 
 
 def table_issues(table: pd.DataFrame) -> list[Issue]:
@@ -107,7 +108,7 @@ def data_part(table: pd.DataFrame, *, target: str, groups: Sequence[str], limits
     counts.insert(0, _class_table(table, target))
     if table["age_y"].notna().any():
         bands = pd.cut(table["age_y"].astype(float), AGE_BANDS, right=False)
-        named = bands.map(lambda b: f"{b.left:g} to {b.right - 1:g} y").astype(object)
+        named = bands.map(_band_name).astype(object)
         counts.append(_count_table(table.assign(age_band=named), "age_band", "Age", target, classes))
     sentence = f"{made.get('layout', 'unknown')} layout. {made.get('label_convention', '')}".strip()
     return DataPart(
@@ -149,6 +150,10 @@ def _n_cases(table: pd.DataFrame) -> int:
     return int(specification(table).get("n_cases", len(table)))
 
 
+def _band_name(band: pd.Interval) -> str:
+    return f"{band.left:g} y and older" if np.isinf(band.right) else f"{band.left:g} to {band.right - 1:g} y"
+
+
 def _class_table(table: pd.DataFrame, target: str) -> CountTable:
     rows = [CountRow(name=str(c), counts={"all": int(n)}) for c, n in table[target].value_counts().sort_index().items()]
     return CountTable(title="Class", columns=["all"], rows=rows)
@@ -157,7 +162,9 @@ def _class_table(table: pd.DataFrame, target: str) -> CountTable:
 def _count_table(table: pd.DataFrame, column: str, title: str, target: str, classes: list[str]) -> CountTable | None:
     if column not in table or table[column].isna().all():
         return None
-    values = table[column].map(lambda v: "unknown" if pd.isna(v) else f"{v:g}" if isinstance(v, float) else str(v))
+    unit = COUNTED_UNITS.get(column, "")
+    shown = table[column].map(lambda v: f"{v:g}{unit}" if isinstance(v, float) else str(v))
+    values = shown.where(table[column].notna(), "unknown")
     cross = pd.crosstab(values, table[target].astype(str))
     rows = [
         CountRow(name=str(name), counts={c: int(row.get(c, 0)) for c in classes} | {"all": int(row.sum())})

@@ -20,6 +20,7 @@ from radiocard.report.schema_cohort import CohortReport
 from radiocard.report.schema_evidence import Beeswarm, BeeswarmRow, Importance, Reasons, Resampling
 from radiocard.specs import FeatureSpec
 from radiocard.study import cohort_parts, evidence_parts
+from radiocard.study.checklists import reporting
 from radiocard.study.evidence_parts import plain_name
 from radiocard.study.patient import provenance
 from radiocard.study.predict import spec_of
@@ -85,9 +86,11 @@ def make_cohort_report(
             evidence.comparisons,
             resampling=_resampling(data, evidence, kind, result),
             table=table,
+            plan=plan,
         ),
         trust=evidence_parts.trust(evidence.scores, bins=plan.calibration_bins),
         reasons=_reasons(model, data, evidence, answers),
+        checklists=reporting(model, data, evidence, predictions, external=result is None),
         methods=_methods(model, data, evidence, selected.n_groups),
         provenance=provenance(model, command),
     )

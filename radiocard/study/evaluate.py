@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 from radiocard.cohort.table import specification
 from radiocard.errors import CohortError, LeakError
 from radiocard.evaluation.evidence import Evidence, compare
+from radiocard.evaluation.lock import open_lock, read_lock, refuse_locked
 from radiocard.evaluation.metrics import Predictions, encode, from_probabilities, group_codes
 from radiocard.evaluation.nested import rule_answers
 from radiocard.evaluation.result import MAJORITY, RULE, RULE_NEAREST, SELECTED, NestedResult
@@ -108,6 +109,9 @@ def evaluate(
     jobs: int = 1,
     progress: Progress | None = None,
     command: str | None = None,
+    locked: str | Path | None = None,
+    reason: str = "",
+    locks: Sequence[str | Path] = (),
 ) -> Evaluation:
     """Evaluate a model on a table.
 
@@ -126,6 +130,12 @@ def evaluate(
         Called with the number of outer folds done and in all.
     command : str or None
         Printed in the report as it is: it must name no path.
+    locked : str, Path or None
+        Lock of a test set that is opened for this run; the opening is noted in it and in the report.
+    reason : str
+        Why it is opened, in words.
+    locks : sequence of str or Path
+        Other locks, whose patients must not be among those evaluated.
 
     Returns
     -------
@@ -134,7 +144,7 @@ def evaluate(
     Raises
     ------
     LeakError
-        If the table holds training patients and others (``E_LEAK_PATIENT``).
+        If the table holds training patients and others, or locked patients (``E_LEAK_PATIENT``).
     SpecError
         If the table was made with another specification, naming the settings that differ.
     CohortError
@@ -151,7 +161,12 @@ def evaluate(
             data, recipes, plan_of(model), rule=rule_of(model), jobs=jobs, progress=progress
         )
         return from_nested(model, data, result, evidence, command=command)
-    return _external(model, data, progress, command)
+    refuse_locked(data.table, [path for path in locks if locked is None or Path(path) != Path(locked)])
+    opened = ""
+    if locked is not None:
+        open_lock(locked, data.table, model_id=model.model_id, reason=reason)
+        opened = " ".join(read_lock(locked).record())
+    return _external(model, data, progress, command, opened)
 
 
 def from_nested(
@@ -197,7 +212,9 @@ def _present(model: ModelBundle, table: pd.DataFrame) -> list[str]:
     return list(model.columns)
 
 
-def _external(model: ModelBundle, data: LearningData, progress: Progress | None, command: str | None) -> Evaluation:
+def _external(
+    model: ModelBundle, data: LearningData, progress: Progress | None, command: str | None, opened: str
+) -> Evaluation:
     from radiocard.study.predict import refuse_simulated
 
     plan = plan_of(model)
@@ -218,7 +235,8 @@ def _external(model: ModelBundle, data: LearningData, progress: Progress | None,
         chosen={},
         selection={},
         n_folds=0,
-        design=f"External test: the frozen model answered for {n} patients, none of whom was used in training.",
+        design=f"External test: the frozen model answered for {n} patients, none of whom was used in training. "
+        f"{opened}".strip(),
     )
     if progress is not None:
         progress(1, 1)

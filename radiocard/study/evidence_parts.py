@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from radiocard.cohort.table import describe
-from radiocard.evaluation.evidence import Comparison, accuracy_by
+from radiocard.evaluation.evidence import Comparison
 from radiocard.evaluation.intervals import Estimate as Measured
 from radiocard.evaluation.metrics import Predictions
 from radiocard.evaluation.result import BASELINES, RULE, SELECTED
 from radiocard.evaluation.scores import INTERVAL_NOTE, Scores
+from radiocard.evaluation.subgroups import SubgroupRow, subgroup_labels, subgroup_table
 from radiocard.report.schema_base import Estimate
 from radiocard.report.schema_evidence import (
     ClassCurve,
@@ -31,6 +32,7 @@ from radiocard.report.schema_evidence import (
     SelectionShare,
     Trust,
 )
+from radiocard.specs import EvaluationPlan
 
 METRICS = (
     MetricColumn(key="accuracy", name="Accuracy", better="higher"),
@@ -39,9 +41,7 @@ METRICS = (
     MetricColumn(key="brier", name="Brier", percent=False, better="lower"),
     MetricColumn(key="log_loss", name="Log-loss", percent=False, better="lower"),
 )
-SUBGROUPS = {"site": "Site", "sex": "Sex", "vendor": "Vendor", "field_strength_t": "Field strength"}
 ABSTAINS = "no answer"
-SMALLEST_GROUP = 5
 FEATURES_SHOWN = 15
 
 
@@ -66,6 +66,7 @@ def performance(
     *,
     resampling: Resampling,
     table: pd.DataFrame,
+    plan: EvaluationPlan,
 ) -> Performance:
     """Fill section 4.
 
@@ -81,12 +82,15 @@ def performance(
         How patients were divided.
     table : DataFrame
         Rows in the order of the predictions; gives sites and the like.
+    plan : EvaluationPlan
+        Size and seed of the bootstrap.
 
     Returns
     -------
     Performance
     """
     answer = next(iter(scores))
+    found = subgroup_table(predictions[answer], subgroup_labels(table), plan=plan)
     return Performance(
         resampling=resampling,
         metrics=list(METRICS),
@@ -96,7 +100,8 @@ def performance(
         precision_recall=_curves(scores[answer], "precision_recall"),
         confusion=[_confusion(scores[name]) for name in (answer, RULE) if name in scores],
         paired=[_paired(c, scores) for c in comparisons],
-        groups=_groups(predictions[answer], table),
+        groups=[_group(row) for row in found.rows if row.metrics],
+        group_notes=list(found.sentences),
     )
 
 
@@ -164,18 +169,9 @@ def _paired(comparison: Comparison, scores: Mapping[str, Scores]) -> PairedTest:
     )
 
 
-def _groups(predictions: Predictions, table: pd.DataFrame) -> list[GroupRow]:
-    rows = []
-    for column, title in SUBGROUPS.items():
-        if column not in table or table[column].nunique(dropna=True) < 2:
-            continue
-        labels = table[column].map(lambda v: "unknown" if pd.isna(v) else str(v)).to_numpy(dtype=str)
-        for group, accuracy in accuracy_by(predictions, labels).items():
-            n = int((labels == group).sum())
-            found = estimate(accuracy)
-            if n >= SMALLEST_GROUP and found:
-                rows.append(GroupRow(covariate=title, group=group, n=n, metrics={"accuracy": found}))
-    return rows
+def _group(row: SubgroupRow) -> GroupRow:
+    found = {key: e for key, measured in row.metrics.items() if (e := estimate(measured))}
+    return GroupRow(covariate=row.covariate, group=row.group, n=row.n, metrics=found)
 
 
 def _reliability(scores: Scores) -> Reliability:

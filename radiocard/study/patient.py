@@ -35,6 +35,8 @@ from radiocard.study.extract import as_cohort
 from radiocard.study.info import software_versions
 from radiocard.study.pictures import make_images
 from radiocard.study.predict import OVERRIDE, known_identifier, needs_texture, refuse_simulated, spec_of
+from radiocard.study.stability import perturbed_table
+from radiocard.study.sure import Likeness, likeness, make_sure
 from radiocard.study.train import rule_of, task_of
 
 CARD_METRICS = {
@@ -100,7 +102,7 @@ def explain_patient(
         If the model is for simulated cases only (``E_SIMULATED``).
     """
     found = _load(model, cohort, patient, allow_simulated_model=allow_simulated_model)
-    return _answer(model, found, answer_patient(model, found.row))
+    return _answer(model, found, answer_patient(model, found.row), likeness(model, found.row))
 
 
 def report_patient(
@@ -122,8 +124,8 @@ def report_patient(
         Everything that the page shows.
     """
     found = _load(model, cohort, patient, allow_simulated_model=allow_simulated_model)
-    answered = answer_patient(model, found.row)
-    answer = _answer(model, found, answered)
+    answered, like = answer_patient(model, found.row), likeness(model, found.row)
+    answer = _answer(model, found, answered, like)
     clinical, numbers, settings = found.case.clinical, found.numbers, found.spec.cardiac
     ranges = parts.reference_ranges(numbers, clinical, settings)
     rows = parts.check_rows(found.issues, parts.checks_of(found.heart))
@@ -146,6 +148,13 @@ def report_patient(
             sex=clinical.get("sex"),
             prediction=answer.prediction,
             field_strength_t=clinical.get("field_strength_t"),
+        ),
+        sure=make_sure(
+            model,
+            found.row,
+            answered,
+            like,
+            moved=perturbed_table(found.case, found.spec, model.columns, texture=needs_texture(model)),
         ),
         record=Record(
             model=model_card(model),
@@ -254,7 +263,7 @@ def _measures(found: _Patient, ranges: Mapping[str, ReferenceRange]) -> Measures
     return parts.measures(found.numbers, ranges, found.spec.cardiac)
 
 
-def _answer(model: ModelBundle, found: _Patient, answered: Answered) -> Answer:
+def _answer(model: ModelBundle, found: _Patient, answered: Answered, like: Likeness) -> Answer:
     clinical, numbers = found.case.clinical, found.numbers
     return make_answer(
         answered,
@@ -262,7 +271,7 @@ def _answer(model: ModelBundle, found: _Patient, answered: Answered) -> Answer:
         values=numbers,
         ranges=parts.reference_ranges(numbers, clinical, found.spec.cardiac),
         sex=clinical.get("sex"),
-        light=parts.light(found.issues, override=found.override),
+        light=parts.light(found.issues, override=found.override, like=like),
     )
 
 

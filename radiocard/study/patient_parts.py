@@ -27,6 +27,7 @@ from radiocard.report.schema_patient import BullsEye, Light, MeasureRow, Measure
 from radiocard.report.schema_why import Rule, RuleCriterion, RuleGroup, RuleReading
 from radiocard.specs import CardiacSettings, RuleSpec
 from radiocard.specs.maps import MAP_UNITS, MapSettings, read_local_reference
+from radiocard.study.sure import Likeness
 
 Values = Mapping[str, float | None]
 
@@ -105,7 +106,10 @@ MAP_CHECKS: Checks = {
     "Blood is even": ("blood", ("W_PHYSIOLOGY",)),
 }
 LAST_CHECKS: Checks = {"Anterior and inferior are proven": ("orientation", ("W_ORIENTATION",))}
-PASSED = "All input checks that bear on the answer passed. This concerns the input, not the probability."
+PASSED = (
+    "All input checks that bear on the answer passed, and the patient is not unlike the training patients. "
+    "This concerns the input, not the probability."
+)
 UNRELIABLE = frozenset({"W_PHASE"})
 NO_EFFECT_ON_ANSWER = frozenset(
     {"W_ORIENTATION", "W_LEVELS", "W_FEATURE_UNDEFINED", "W_CONSTANT", "W_IDENTICAL_IMAGES"}
@@ -147,13 +151,13 @@ def check_rows(issues: Iterable[Issue], checks: Checks) -> list[CheckRow]:
     return rows
 
 
-def light(issues: Iterable[Issue], *, override: str | None) -> Light:
-    """Set the light from the input checks alone."""
+def light(issues: Iterable[Issue], *, override: str | None, like: Likeness) -> Light:
+    """Set the light from the input checks, and from how unlike the training patients this one is."""
     found = [issue for issue in issues if issue.code not in NO_EFFECT_ON_ANSWER]
-    causes = list(dict.fromkeys(issue.message for issue in found))
+    causes = list(dict.fromkeys([*([like.sentence] if like.alarm else []), *(issue.message for issue in found)]))
     if override:
         return Light(level="not reliable", causes=[override, *causes])
-    if any(issue.code in UNRELIABLE for issue in found):
+    if like.level == "very unusual" or any(issue.code in UNRELIABLE for issue in found):
         return Light(level="not reliable", causes=causes)
     if causes:
         return Light(level="caution", causes=causes)

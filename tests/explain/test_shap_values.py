@@ -19,6 +19,12 @@ ESTIMATORS = {
     "random_forest": {"n_estimators": 30, "max_depth": 5, "min_samples_leaf": 2},
     "xgboost": {"n_estimators": 15, "max_depth": 2, "learning_rate": 0.3},
     "svc_rbf": {"C": 1.0, "gamma": 0.1},
+    "lda": {"shrinkage": "auto"},
+    "naive_bayes": {},
+    "tree": {"max_depth": 4, "min_samples_leaf": 3},
+    "hist_boosting": {"max_iter": 10, "max_depth": 2, "min_samples_leaf": 5},
+    "adaboost": {"n_estimators": 8, "estimator__max_depth": 1},
+    "knn": {"n_neighbors": 9},
 }
 
 
@@ -54,7 +60,7 @@ def train(estimator, n_classes, k=(5,)):
             "estimator": estimator,
             "fixed": ESTIMATORS[estimator],
             "grid": {},
-            "scale": "standard" if estimator in {"svc_rbf", "logistic"} else "none",
+            "scale": "standard" if estimator in {"svc_rbf", "logistic", "lda", "naive_bayes", "knn"} else "none",
             "correlation_max": 0.95,
             "select": {"method": "anova", "k": k},
             "calibration": "sigmoid" if estimator == "svc_rbf" else "none",
@@ -94,6 +100,12 @@ def test_scales_are_those_that_are_stated():
         "random_forest": "probability",
         "xgboost": "log-odds",
         "svc_rbf": "probability",
+        "lda": "log-odds",
+        "naive_bayes": "log-odds",
+        "tree": "probability",
+        "hist_boosting": "log-odds",
+        "adaboost": "probability",
+        "knn": "probability",
     }
     note = explain(*MODELS["svc_rbf", 4], MODELS["svc_rbf", 4][1].iloc[:1]).note
     assert "calibrated" in note
@@ -154,6 +166,21 @@ def exact_shapley(predict, row, reference):
             for coalition in itertools.combinations(others, size):
                 out[:, j] += weight * (worth((*coalition, j)) - worth(coalition))
     return out
+
+
+@pytest.mark.parametrize(("estimator", "n_classes"), list(itertools.product(["lda", "naive_bayes"], (2, 4))))
+def test_additive_log_odds_have_exact_shapley_values(estimator, n_classes):
+    """All coalitions of the log of the model's own probabilities, against the mean of all classes."""
+    fitted, X = MODELS[estimator, n_classes]
+    z = fitted.transform(X).to_numpy()
+
+    def log_odds(rows):
+        p = fitted.final.predict_log_proba(rows)
+        return p - p.mean(axis=1, keepdims=True)
+
+    exact = exact_shapley(log_odds, z[3], z) * (2 if n_classes == 2 else 1)
+    place = [fitted.columns.index(c) for c in fitted.final_columns]
+    assert explain(fitted, X, X.iloc[3:4]).values[0][:, place] == pytest.approx(exact, abs=1e-6)
 
 
 def test_permutation_values_approach_the_exact_ones():

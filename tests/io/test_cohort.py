@@ -285,7 +285,8 @@ def test_unquoted_decimal_comma_aborts_with_the_fix(tmp_path):
         ("field_strength_t", "15000", "expected 0.01 to 20"),
         ("simulated", "perhaps", "expected true or false"),
         ("frame", "1.5", "frame is '1.5', expected a whole number from 0"),
-        ("sequence", "lge", "sequence is 'lge', expected cine"),
+        ("sequence", "perfusion", "sequence is 'perfusion', expected cine or"),
+        ("sequence", "lge", "phase is 'ed', expected an empty cell: lge is taken once"),
     ],
 )
 def test_cells_that_cannot_be_understood_abort(tmp_path, column, cell, match):

@@ -4,7 +4,10 @@ from radiocard.errors import SpecError
 from radiocard.models.recipes import PARAMETERS, candidates, check_recipe
 from radiocard.specs import EvaluationPlan, Selection, read_as, read_recipe
 
-SHIPPED = ("svm", "rf", "xgboost", "logistic", "majority")
+SHIPPED = (
+    "svm", "rf", "xgboost", "logistic", "majority", "lda", "naive_bayes", "knn", "tree", "adaboost", "hist_boosting",
+    "ebm", "voting", "stacking", "cascade",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -40,7 +43,9 @@ def test_evaluation_plan_is_shipped():
          "the grid has 1001 combinations, expected at most 1000"),
         ({"select": Selection(method="anova", k=())}, "'select' needs k"),
         ({"select": Selection(method="none", k=(3,))}, "no k with none"),
-        ({"calibration": "sigmoid"}, "svc_rbf needs 'calibration: sigmoid'"),
+        ({"estimator": "svc_rbf", "fixed": {"C": 1.0}, "grid": {}}, "svc_rbf has no probabilities of its own"),
+        ({"estimator": "majority", "fixed": {}, "grid": {}, "calibration": "sigmoid"},
+         "majority gives the class shares"),
     ],
 )  # fmt: skip
 def test_bad_recipes_are_refused_by_name(change, message):

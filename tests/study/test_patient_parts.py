@@ -3,6 +3,7 @@ import pytest
 from radiocard.errors import Issue
 from radiocard.models.rule import read_rule
 from radiocard.study.patient_parts import CHECKS, CINE_CHECKS, LAST_CHECKS, check_rows, light, published_rule
+from radiocard.study.sure import Likeness
 
 HEART = {
     "lvef_pct": 60.0,
@@ -30,7 +31,15 @@ CLASSES = ("DCM", "HCM", "MINF", "NOR", "RV")
     ],
 )
 def test_the_light_follows_the_input_checks(codes, override, level):
-    assert light([Issue(c, c) for c in codes], override=override).level == level
+    found = light([Issue(c, c) for c in codes], override=override, like=Likeness("usual", "unlike"))
+    assert found.level == level
+    assert "unlike" not in found.causes
+
+
+@pytest.mark.parametrize(("how", "level"), [("unusual", "caution"), ("very unusual", "not reliable")])
+def test_a_patient_unlike_the_training_is_not_called_reliable(how, level):
+    found = light([], override=None, like=Likeness(how, "LVEF sticks out."))
+    assert (found.level, found.causes) == (level, ["LVEF sticks out."])
 
 
 def test_every_check_is_listed_once_passed_or_failed():

@@ -46,6 +46,13 @@ class ArrayReader:
             msg = f"Model file: {self.where} holds arrays that do not belong there: {', '.join(spare[:4])}."
             raise ModelError(msg)
 
+    def part(self, prefix: str) -> ArrayReader:
+        """Hand the arrays whose name starts with a prefix to a reader of their own, without the prefix."""
+        names = [name for name in self._arrays if name.startswith(prefix)]
+        self._read.update(names)
+        own = {name.removeprefix(prefix): self._arrays[name] for name in names}
+        return ArrayReader(own, f"{self.where}, {prefix.rstrip('_')}")
+
     def floats(
         self,
         name: str,

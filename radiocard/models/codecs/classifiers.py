@@ -1,4 +1,4 @@
-"""Codecs of logistic regression, the majority class and the calibrated support vector machine."""
+"""Codecs of logistic regression, the majority class and the support vector machine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.calibration import CalibratedClassifierCV, _CalibratedClassifier, _SigmoidCalibration
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
 
 from radiocard.models.codecs.arrays import Array, ArrayReader
 
@@ -46,22 +46,19 @@ def restore_majority(model: DummyClassifier, arrays: ArrayReader, n_features: in
     return n_classes
 
 
-def svm_arrays(model: CalibratedClassifierCV) -> Mapping[str, Array]:
-    """Return support vectors, dual coefficients, intercepts, kernel width and sigmoids."""
-    (calibrated,) = model.calibrated_classifiers_
-    svc = calibrated.estimator
+def svm_arrays(svc: SVC) -> Mapping[str, Array]:
+    """Return support vectors, dual coefficients, intercepts and kernel width."""
     return {
         "support_vectors": np.asarray(svc.support_vectors_, "<f8"),
         "dual_coef": np.asarray(svc._dual_coef_, "<f8"),
         "intercept": np.asarray(svc._intercept_, "<f8"),
         "n_support": np.asarray(svc._n_support, "<i8"),
         "gamma": np.array([svc._gamma], "<f8"),
-        "sigmoid": np.array([[c.a_, c.b_] for c in calibrated.calibrators], "<f8"),
     }
 
 
-def restore_svm(model: CalibratedClassifierCV, arrays: ArrayReader, n_features: int, n_classes: int) -> int:
-    """Fill a :class:`CalibratedClassifierCV` over an RBF :class:`sklearn.svm.SVC`.
+def restore_svm(svc: SVC, arrays: ArrayReader, n_features: int, n_classes: int) -> int:
+    """Fill an RBF :class:`sklearn.svm.SVC`.
 
     libsvm reads its arrays without a check, so every shape is proved here.
     """
@@ -74,18 +71,7 @@ def restore_svm(model: CalibratedClassifierCV, arrays: ArrayReader, n_features: 
     dual = np.ascontiguousarray(arrays.floats("dual_coef", (n_classes - 1, n_vectors)))
     intercept = np.ascontiguousarray(arrays.floats("intercept", (pairs,)))
     gamma = float(arrays.floats("gamma", (1,), low=0.0)[0])
-    sigmoid = arrays.floats("sigmoid", (1 if n_classes == 2 else n_classes, 2))
-    svc = model.estimator
     _fill_svc(svc, vectors, n_support, dual, intercept, gamma)
-    calibrators = []
-    for a, b in sigmoid:
-        calibrator = _SigmoidCalibration()
-        calibrator.a_, calibrator.b_ = float(a), float(b)
-        calibrators.append(calibrator)
-    classes = np.arange(n_classes)
-    model.calibrated_classifiers_ = [_CalibratedClassifier(svc, calibrators, classes=classes, method="sigmoid")]
-    model.classes_ = classes
-    model.n_features_in_ = n_features
     return n_classes
 
 

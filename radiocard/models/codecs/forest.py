@@ -1,8 +1,8 @@
-"""Codec of the random forest."""
+"""Codec of the random forest, and of the nodes of scikit-learn's trees."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,29 @@ from radiocard.models.codecs.trees import read_forest
 
 LEAF_FEATURE = -2
 LEAF_THRESHOLD = -2.0
+LIGHTEST = 1e-300
 
 
 def forest_arrays(model: RandomForestClassifier) -> Mapping[str, Array]:
     """Return the nodes of all trees as flat arrays."""
-    trees = [e.tree_ for e in model.estimators_]
+    return node_arrays(model.estimators_)
+
+
+def restore_forest(model: RandomForestClassifier, arrays: ArrayReader, n_features: int, n_classes: int) -> int:
+    """Fill a :class:`RandomForestClassifier` with trees whose nodes were checked."""
+    trees = read_nodes(arrays, n_trees=int(model.n_estimators), n_features=n_features, n_classes=n_classes)
+    model.estimators_ = [_tree(model, nodes, values, depth, n_features) for nodes, values, depth in trees]
+    model.estimator_ = clone(model.estimator)
+    model.classes_ = np.arange(n_classes)
+    model.n_classes_ = n_classes
+    model.n_outputs_ = 1
+    model.n_features_in_ = n_features
+    return n_classes
+
+
+def node_arrays(fitted: Sequence[DecisionTreeClassifier]) -> dict[str, Array]:
+    """Return the nodes of fitted trees as flat arrays, one tree after the other."""
+    trees = [e.tree_ for e in fitted]
 
     def flat(name: str, dtype: str) -> Array:
         return np.concatenate([np.asarray(getattr(t, name)) for t in trees]).astype(dtype)
@@ -39,9 +57,29 @@ def forest_arrays(model: RandomForestClassifier) -> Mapping[str, Array]:
     }
 
 
-def restore_forest(model: RandomForestClassifier, arrays: ArrayReader, n_features: int, n_classes: int) -> int:
-    """Fill a :class:`RandomForestClassifier` with trees whose nodes were checked."""
-    forest = read_forest(arrays, n_trees=int(model.n_estimators), n_features=n_features)
+def read_nodes(
+    arrays: ArrayReader, *, n_trees: int | None, n_features: int, n_classes: int
+) -> list[tuple[Array, Array, int]]:
+    """Read the nodes of trees and prove them; see :func:`node_arrays`.
+
+    Parameters
+    ----------
+    arrays : ArrayReader
+    n_trees : int or None
+        None for any number.
+    n_features, n_classes : int
+
+    Returns
+    -------
+    list of (nodes, values, depth)
+        One per tree.
+
+    Raises
+    ------
+    ModelError
+        If they are not trees, or a number is out of bounds.
+    """
+    forest = read_forest(arrays, n_trees=n_trees, n_features=n_features)
     total = int(forest.sizes.sum())
     nodes = np.zeros(total, dtype=NODE_DTYPE)
     nodes["left_child"], nodes["right_child"] = forest.left, forest.right
@@ -49,24 +87,17 @@ def restore_forest(model: RandomForestClassifier, arrays: ArrayReader, n_feature
     nodes["threshold"] = np.where(forest.leaf, LEAF_THRESHOLD, arrays.floats("threshold", (total,)))
     nodes["impurity"] = arrays.floats("impurity", (total,))
     nodes["n_node_samples"] = arrays.ints("samples", (total,), low=1, high=2**40)
-    nodes["weighted_n_node_samples"] = arrays.floats("weight", (total,), low=1e-12)
+    nodes["weighted_n_node_samples"] = arrays.floats("weight", (total,), low=LIGHTEST)
     nodes["missing_go_to_left"] = arrays.flags("missing_left", (total,))
     values = arrays.floats("value", (total, n_classes), low=0.0)
     if not (values[forest.leaf].sum(axis=1) > 0).all():
         arrays.refuse("a leaf has no class")
-    model.estimators_ = [
-        _tree(model, nodes[part], values[part], int(depth), n_features)
-        for part, depth in zip(forest.parts(), forest.depth, strict=True)
-    ]
-    model.estimator_ = clone(model.estimator)
-    model.classes_ = np.arange(n_classes)
-    model.n_classes_ = n_classes
-    model.n_outputs_ = 1
-    model.n_features_in_ = n_features
-    return n_classes
+    parts = zip(forest.parts(), forest.depth, strict=True)
+    return [(nodes[part], values[part], int(depth)) for part, depth in parts]
 
 
-def _tree(model: Any, nodes: Array, values: Array, depth: int, n_features: int) -> DecisionTreeClassifier:
+def fill_tree(estimator: DecisionTreeClassifier, nodes: Array, values: Array, depth: int, n_features: int) -> None:
+    """Fill one :class:`DecisionTreeClassifier` with what :func:`read_nodes` returned."""
     n_classes = values.shape[1]
     tree = Tree(n_features, np.array([n_classes], dtype=np.intp), 1)
     state = {
@@ -76,12 +107,16 @@ def _tree(model: Any, nodes: Array, values: Array, depth: int, n_features: int) 
         "values": np.ascontiguousarray(values[:, None, :]),
     }
     tree.__setstate__(state)
-    estimator = clone(model.estimator)
-    estimator.set_params(**{name: getattr(model, name) for name in model.estimator_params})
     estimator.tree_ = tree
     estimator.n_features_in_ = n_features
     estimator.n_outputs_ = 1
     estimator.classes_ = np.arange(n_classes)
     estimator.n_classes_ = np.intp(n_classes)
     estimator.max_features_ = n_features
+
+
+def _tree(model: Any, nodes: Array, values: Array, depth: int, n_features: int) -> DecisionTreeClassifier:
+    estimator = clone(model.estimator)
+    estimator.set_params(**{name: getattr(model, name) for name in model.estimator_params})
+    fill_tree(estimator, nodes, values, depth, n_features)
     return estimator
