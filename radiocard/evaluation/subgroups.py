@@ -204,7 +204,8 @@ def subgroup_table(predictions: Predictions, labels: Mapping[str, ArrayLike], *,
             msg = f"There are {names.size} labels of {covariate!r} and {predictions.y.size} patients; expected as many."
             raise UsageError(msg)
         title, accuracy = COVARIATES.get(covariate, covariate), accuracy_by(predictions, names)
-        part = [_row(title, g, _subset(predictions, names == g), e, plan) for g, e in accuracy.items()]
+        upwards = sorted(accuracy.items(), key=lambda item: not item[0].startswith("below"))
+        part = [_row(title, g, _subset(predictions, names == g), e, plan) for g, e in upwards]
         rows += part
         by_covariate[title] = [r for r in part if r.metrics and r.group != UNKNOWN]
     pairs = sum(math.comb(len(part), 2) for part in by_covariate.values())
@@ -289,14 +290,14 @@ def _largest(rows: Sequence[SubgroupRow], pairs: int) -> SubgroupDifference:
 
 def _difference_sentence(better: SubgroupRow, worse: SubgroupRow, d: Estimate, least: float | None) -> str:
     head = (
-        f"{better.covariate}: largest difference in accuracy {d.value or 0:.0%} "
-        f"({better.group} {better.metrics['accuracy'].value or 0:.0%}, n = {better.n}; "
-        f"{worse.group} {worse.metrics['accuracy'].value or 0:.0%}, n = {worse.n}; "
-        f"95 % interval {d.low or 0:.0%} to {d.high or 0:.0%}, for all pairs of the table at once)"
+        f"{better.covariate}: largest difference in accuracy {100 * (d.value or 0):.0f} % "
+        f"({better.group} {100 * (better.metrics['accuracy'].value or 0):.0f} %, n = {better.n}; "
+        f"{worse.group} {100 * (worse.metrics['accuracy'].value or 0):.0f} %, n = {worse.n}; "
+        f"95 % interval {100 * (d.low or 0):.0f} % to {100 * (d.high or 0):.0f} %, for all pairs of the table at once)"
     )
     if d.low is not None and d.low > 0:
         return f"{head}. The difference is more than chance."
-    power = "no difference at all" if least is None else f"differences from {least:.0%} on"
+    power = "no difference at all" if least is None else f"differences from {100 * least:.0f} % on"
     return (
         f"{head}. No difference is shown; these numbers would show {power} with 80 % power, so equality is not shown."
     )

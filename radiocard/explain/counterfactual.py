@@ -314,6 +314,6 @@ def _sentence(
     )
     kept = f", with {n_held} measurements that it uses kept as they are" if n_held else ""
     return (
-        f"The model would say {class_name(other)} ({after[other]:.0%}, now {before[other]:.0%}) instead of "
-        f"{class_name(answer)} if {told}{kept}. {ABOUT}"
+        f"The model would say {class_name(other)} ({100 * after[other]:.0f} %, now {100 * before[other]:.0f} %) "
+        f"instead of {class_name(answer)} if {told}{kept}. {ABOUT}"
     )

@@ -102,7 +102,7 @@ def test_no_difference_comes_with_what_could_have_been_seen():
     sex = np.repeat(["F", "M"], 20)
     (found,) = subgroup_table(told(np.arange(40) % 10 > 0), {"sex": sex}, plan=PLAN).differences
     assert not found.shown
-    assert f"from {found.detectable:.0%} on" in found.sentence
+    assert f"from {100 * found.detectable:.0f} % on" in found.sentence
     assert "equality is not shown" in found.sentence
 
 

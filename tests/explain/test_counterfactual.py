@@ -123,7 +123,7 @@ def test_the_sentence_is_about_the_model():
     X = hearts()
     model = linear(X, lvm_g=2.0, age_y=0.1)
     found = counterfactual(model, X.iloc[[int(X["lvm_g"].argmin())]], training=X, describe=describe)
-    assert found.sentence.startswith("The model would say hypertrophic cardiomyopathy (50%, now")
+    assert found.sentence.startswith("The model would say hypertrophic cardiomyopathy (50 %, now")
     assert found.sentence.endswith(ABOUT)
     assert "age_y" in found.held
     assert json.loads(json.dumps(found.to_dict()))["other"] == "HCM"
