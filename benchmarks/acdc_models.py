@@ -14,8 +14,8 @@ from acdc import FOLDER, rows
 
 from radiocard import extract, read_cohort
 from radiocard.io.store import write_text
-from radiocard.specs import read_plan, read_recipe, read_task
-from radiocard.study.train import train_with_evidence
+from radiocard.specs import read_recipe, read_task
+from radiocard.study.train import read_plan, train_with_evidence
 
 RECIPES = (
     "logistic", "svm", "rf", "xgboost", "hist_boosting", "adaboost", "tree", "lda", "naive_bayes", "knn", "ebm",
