@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from radiocard.cardiac.scar_methods import MIN_VOXELS, otsu_split
 from radiocard.image import FloatArray
@@ -72,6 +71,8 @@ def gmm_threshold(values: FloatArray, *, hyperenhanced_from: float) -> float | N
 
     if brighter(mixture.means[0]) >= 0 or brighter(mixture.means[1]) <= 0:
         return None
+    from scipy.optimize import brentq  # a third of a second, which only a mixture needs
+
     return float(brentq(brighter, *mixture.means, xtol=1e-12 * (mixture.means[1] - mixture.means[0])))
 
 
