@@ -13,6 +13,7 @@ from radiocard.cohort.table import describe, specification
 from radiocard.evaluation.evidence import Evidence, accuracy_by
 from radiocard.evaluation.metrics import Predictions
 from radiocard.evaluation.result import SELECTED
+from radiocard.evaluation.subgroups import COVARIATES, subgroup_labels
 from radiocard.explain.families import family_name
 from radiocard.models.bundle import ModelBundle
 from radiocard.specs import FeatureSpec
@@ -106,7 +107,7 @@ def patient_facts(run: Run) -> dict[str, Fact]:
         "regions": f"Regions {', '.join(run.spec.regions)}, from masks that came with the images "
         f"(labels: {str(made.get('label_convention') or 'not described').rstrip('.')}).",
         "characteristics": _characteristics(table),
-        "fairness": _by(run, {"sex": "sex"}),
+        "fairness": _by(run, "sex", "age"),
         "confounders": _confounders(run),
         "single_sequence": _single_sequence(run),
         "table_facts": f"One table of {n} patients and {len(run.model.columns)} columns used made this report; it is "
@@ -183,24 +184,20 @@ def _clusters(run: Run) -> Fact:
         return None
     if len(sites) == 1:
         return NotApplicable("All patients are of one site.")
-    return f"{_by(run, {'site': 'site'})} Differences are described, not modelled."
+    return f"{_by(run, 'site')} Differences are described, not modelled."
 
 
-def _by(run: Run, columns: Mapping[str, str]) -> str | None:
-    """Write the accuracy in the subgroups of some columns; None where none is known."""
-    parts = []
-    for column, name in columns.items():
-        values = run.data.table[column]
-        if values.nunique(dropna=True) < 2:
-            continue
-        labels = values.map(lambda v: "unknown" if pd.isna(v) else f"{v:g}" if isinstance(v, float) else str(v))
-        found = accuracy_by(run.predictions[SELECTED], labels.to_numpy(dtype=str))
+def _by(run: Run, *covariates: str) -> str | None:
+    """Write the accuracy in the subgroups of some covariates; None where none is known."""
+    parts, labels = [], subgroup_labels(run.data.table)
+    for covariate in [c for c in covariates if c in labels]:
+        found = accuracy_by(run.predictions[SELECTED], labels[covariate])
         shown = ", ".join(
-            f"{group} {e.value:.0%} ({e.low:.0%} to {e.high:.0%})"
+            f"{group} {100 * e.value:.0f} % ({100 * e.low:.0f} to {100 * e.high:.0f})"
             for group, e in found.items()
             if e.value is not None and e.low is not None and e.high is not None
         )
-        parts.append(f"Accuracy by {name}, with 95 % intervals: {shown}.")
+        parts.append(f"Accuracy by {COVARIATES[covariate].lower()}, with 95 % intervals: {shown}.")
     return " ".join(parts) or None
 
 

@@ -82,7 +82,8 @@ def test_acdc_without_compression_reads(tmp_path):
     folder = acdc_case(tmp_path, 1)
     (folder / "patient001_frame01.nii.gz").unlink()
     save(folder / "patient001_frame01.nii")
-    read_cohort(tmp_path).cases[0].load()
+    loaded = read_cohort(tmp_path).cases[0].load()
+    np.testing.assert_array_equal(loaded.images["cine", "ed"].array, np.arange(36).reshape(3, 4, 3))
 
 
 def test_missing_files_refuse_their_case_alone(tmp_path):
