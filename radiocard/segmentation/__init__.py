@@ -1,0 +1,1 @@
+"""Masks from a network, and from others: prediction, cleaning, confidence, agreement, quality."""
