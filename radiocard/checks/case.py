@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from nibabel.orientations import aff2axcodes
 from scipy import ndimage
 
 from radiocard.checks.anatomy import check_anatomy, crop_to_labels
@@ -178,6 +177,8 @@ def _grids(image: Image, mask: Image) -> str:
 
 
 def _grid(image: Image) -> str:
+    from nibabel.orientations import aff2axcodes  # late: slow, and only needed for a message
+
     size = " x ".join(map(str, image.array.shape))
     spacing = " x ".join(f"{s:.4g}" for s in image.spacing_mm)
     axes = "".join(aff2axcodes(image.affine)) if image.oriented else "no orientation stated"

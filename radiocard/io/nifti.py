@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from radiocard.errors import UsageError
@@ -126,6 +124,9 @@ def write_image(path: str | Path, image: Image) -> None:
     OutputError
         If the file cannot be written.
     """
+    import nibabel as nib  # late: slow, and only needed to write
+    from nibabel.spatialimages import HeaderDataError
+
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         msg = f"{path.name!r} does not end in .nii or .nii.gz."

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from radiocard.image import FloatArray, voxel_spacing
 from radiocard.io.nifti_header import Declared, Where
+from radiocard.io.nifti_layout import Header
 
 _MAX_SHEAR = 1e-3
 _MIN_SPACING_MM = 1e-3
@@ -51,11 +51,12 @@ def read_affine(declared: Declared, where: Where) -> tuple[FloatArray, bool]:
     if unit in _UNITS:
         message = f"The header states lengths in {_UNITS[unit]}, expected mm."
         raise where.error(message, "E_AFFINE", _HINT)
-    sform = header.get_sform(coded=True)[0]
+    sform = header.sform() if int(header["sform_code"]) != 0 else None
     qform = _qform(header, where)
-    if sform is None and qform is None:
+    used = qform if sform is None else sform
+    if used is None:
         _check_pixdim(header, where)
-        return np.asarray(header.get_base_affine(), float), False
+        return header.centred(), False
     for affine in (sform, qform):
         if affine is not None:
             _check_matrix(affine, where)
@@ -63,7 +64,7 @@ def read_affine(declared: Declared, where: Where) -> tuple[FloatArray, bool]:
         _check_spacing(header, sform, where)
         if qform is not None:
             _check_agreement(sform, qform, declared.shape, where)
-    return np.asarray(qform if sform is None else sform, float), True
+    return used, True
 
 
 def slice_axis_last(array: NDArray[Any], affine: FloatArray) -> tuple[NDArray[Any], FloatArray]:
@@ -116,20 +117,17 @@ def corner_displacement(a: FloatArray, b: FloatArray, shape: tuple[int, ...]) ->
     return float(np.abs(np.linalg.solve(np.asarray(a, float)[:3, :3], shift[:3])).max())
 
 
-def _qform(header: Any, where: Where) -> FloatArray | None:
+def _qform(header: Header, where: Where) -> FloatArray | None:
     if int(header["qform_code"]) <= 0:
         return None
-    header = header.copy()
-    if header["pixdim"][0] == 0:
-        header["pixdim"][0] = 1
     try:
-        return np.asarray(header.get_qform(coded=False), float)
-    except (HeaderDataError, ValueError, FloatingPointError) as error:
+        return header.qform()
+    except ValueError as error:
         message = f"The qform is not a rotation: {error}."
         raise where.error(message, "E_AFFINE", _HINT) from None
 
 
-def _check_pixdim(header: Any, where: Where) -> None:
+def _check_pixdim(header: Header, where: Where) -> None:
     sizes = np.asarray(header["pixdim"][1:4], float)
     if not (np.isfinite(sizes).all() and (sizes >= _MIN_SPACING_MM).all()):
         message = f"The voxel size is {_by(sizes)} mm, expected positive numbers."
@@ -152,7 +150,7 @@ def _check_matrix(affine: FloatArray, where: Where) -> None:
         raise where.error(message, "E_AFFINE", "Resample the image and its mask to a rectangular grid.")
 
 
-def _check_spacing(header: Any, affine: FloatArray, where: Where) -> None:
+def _check_spacing(header: Header, affine: FloatArray, where: Where) -> None:
     sizes, spacing = np.abs(np.asarray(header["pixdim"][1:4], float)), voxel_spacing(affine)
     if not (np.abs(sizes - spacing) <= _SPACING_TOLERANCE * spacing).all():
         message = f"The header states two voxel sizes: {_by(sizes)} mm (pixdim) and {_by(spacing)} mm (sform)."

@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from radiocard.errors import CaseError, GeometryError, MaskError, ReadError
+from radiocard.io.nifti_layout import HEADER_BYTES, Header
 
 DAMAGED_HINT = "Copy or download the file again."
-_HEADER_BYTES: dict[int, Any] = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 _NUMBER_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _COLOUR_OR_COMPLEX = {32: "complex", 1792: "complex", 2048: "complex", 128: "RGB", 2304: "RGBA"}
 _ERRORS: dict[str, type[CaseError]] = {
@@ -49,8 +48,8 @@ class Declared:
 
     Parameters
     ----------
-    header : nibabel.Nifti1Header or nibabel.Nifti2Header
-        The header, for affine and scaling.
+    header : Header
+        Its fields, for affine and scaling.
     shape : tuple of int, length 3
         Voxels along the file's axes.
     frames : int
@@ -61,7 +60,7 @@ class Declared:
         First byte of the voxels.
     """
 
-    header: Any
+    header: Header
     shape: tuple[int, int, int]
     frames: int
     dtype: np.dtype[Any]
@@ -92,7 +91,7 @@ def parse_header(head: bytes, where: Where) -> Declared:
     if len(head) < declared_size:
         message = f"The file ends inside its header: {len(head)} of {declared_size} bytes."
         raise where.error(message, "E_TRUNCATED", DAMAGED_HINT)
-    header = _HEADER_BYTES[declared_size](head[:declared_size], endianness=order, check=False)
+    header = Header(head[:declared_size], order)
     magic = bytes(header["magic"])
     if magic[:3] in (b"ni1", b"ni2"):
         message = "This is the header of a .hdr/.img pair, expected one file."
@@ -109,15 +108,15 @@ def _header_size(head: bytes, where: Where) -> tuple[int, str]:
         message = f"The file holds {len(head)} bytes."
         raise where.error(message, "E_TRUNCATED", DAMAGED_HINT)
     little, big = int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big")
-    if little in _HEADER_BYTES:
+    if little in HEADER_BYTES:
         return little, "<"
-    if big in _HEADER_BYTES:
+    if big in HEADER_BYTES:
         return big, ">"
     message = "This is not a NIfTI file: it does not begin with a header size of 348 or 540."
     raise where.error(message, "E_READ", "Expected .nii or .nii.gz.")
 
 
-def _shape(header: Any, where: Where) -> tuple[tuple[int, int, int], int]:
+def _shape(header: Header, where: Where) -> tuple[tuple[int, int, int], int]:
     dim = [int(n) for n in header["dim"]]
     if not 1 <= dim[0] <= 7:
         message = f"The header declares {dim[0]} dimensions, expected 1 to 7."
@@ -132,7 +131,7 @@ def _shape(header: Any, where: Where) -> tuple[tuple[int, int, int], int]:
     return (shape[0], shape[1], shape[2]), shape[3] if len(shape) > 3 else 1
 
 
-def _dtype(header: Any, order: str, where: Where) -> np.dtype[Any]:
+def _dtype(header: Header, order: str, where: Where) -> np.dtype[Any]:
     code = int(header["datatype"])
     if code in _COLOUR_OR_COMPLEX:
         message = f"The voxels are {_COLOUR_OR_COMPLEX[code]}, expected one number per voxel."
@@ -143,7 +142,7 @@ def _dtype(header: Any, order: str, where: Where) -> np.dtype[Any]:
     return np.dtype(_NUMBER_TYPES[code]).newbyteorder(order)  # type: ignore[arg-type]
 
 
-def _offset(header: Any, header_bytes: int, where: Where) -> int:
+def _offset(header: Header, header_bytes: int, where: Where) -> int:
     offset, least = float(header["vox_offset"]), header_bytes + 4
     if offset == 0:
         return least
