@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 
 from radiocard.errors import CohortError, UsageError
 from radiocard.models.bundle import ModelBundle
-from radiocard.models.novelty_score import PARTS, TINY, Bools, Floats, NoveltyScore
+from radiocard.models.novelty_score import PARTS, TINY, Bools, Covariance, Floats, NoveltyScore, allowed_covariance
 from radiocard.models.table import align
 
 Level = Literal["usual", "unusual", "very unusual"]
@@ -72,6 +72,8 @@ class Novelty:
         Columns outside the widened training range.
     sticking_out : tuple of StickingOut
         At most three, the farthest first; empty where only the combination is unlike the training.
+    covariance : {'mcd', 'shrunk'}
+        Covariance of the distance; ``shrunk`` where the training is too small for the robust one.
     """
 
     p_value: float
@@ -80,6 +82,7 @@ class Novelty:
     n_training: int
     n_outside: int
     sticking_out: tuple[StickingOut, ...]
+    covariance: Covariance
 
     @property
     def alarm(self) -> bool:
@@ -159,8 +162,9 @@ def novelty(bundle: ModelBundle, X: pd.DataFrame, *, keep: Bools | None = None) 
     values, _ = align(X, bundle.columns)
     training, labels = bundle.values[rows], bundle.labels[rows]
     inner = [bundle.columns.index(c) for c in bundle.answering.final_columns]
+    covariance = shared_covariance(len(rows), len(inner))
     reference = held_out_scores(training, labels, inner=inner, random_state=bundle.seed)
-    scorer = NoveltyScore(inner).fit(training, labels)
+    scorer = NoveltyScore(inner, covariance=covariance).fit(training, labels)
     if len(values) == 0:
         return ()
     alone, together = p_values(reference, scorer.score_parts(values))
@@ -173,9 +177,15 @@ def novelty(bundle: ModelBundle, X: pd.DataFrame, *, keep: Bools | None = None) 
             n_training=len(rows),
             n_outside=int(outside[i].sum()),
             sticking_out=_sticking_out(scorer, bundle.columns, values[i], outside[i], deviations[i]),
+            covariance=covariance,
         )
         for i in range(len(values))
     )
+
+
+def shared_covariance(n_rows: int, n_columns: int) -> Covariance:
+    """Name the covariance that each fit of :func:`held_out_scores`, and one on all rows, allows."""
+    return allowed_covariance(n_rows - -(-n_rows // min(FOLDS, n_rows)), n_columns)
 
 
 def held_out_scores(X: Floats, y: NDArray[Any], *, inner: ArrayLike | None, random_state: int) -> Floats:
@@ -193,8 +203,9 @@ def held_out_scores(X: Floats, y: NDArray[Any], *, inner: ArrayLike | None, rand
         Seed of the folds.
     """
     scores = np.empty((len(X), len(PARTS)))
+    covariance = shared_covariance(len(X), X.shape[1] if inner is None else np.size(inner))
     for train, test in KFold(min(FOLDS, len(X)), shuffle=True, random_state=random_state).split(X):
-        scores[test] = NoveltyScore(inner).fit(X[train], y[train]).score_parts(X[test])
+        scores[test] = NoveltyScore(inner, covariance=covariance).fit(X[train], y[train]).score_parts(X[test])
     return scores
 
 

@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binom
 
 from radiocard.errors import CohortError, ModelError, UsageError
-from radiocard.models.novelty import Novelty, held_out_scores, novelty, p_values
+from radiocard.models.novelty import Novelty, held_out_scores, novelty, p_values, shared_covariance
 from radiocard.models.novelty_score import NoveltyScore
 from radiocard.models.persist import model_bytes, read_model
 
@@ -93,7 +93,14 @@ def test_identical_patients_count_once(planted, tools):
 def test_a_loaded_model_says_the_same(bundle, tools):
     X = tools["plant"](seed=4)[0].iloc[:4]
     loaded = read_model(model_bytes(bundle))
-    assert [n.parts for n in novelty(loaded, X)] == [n.parts for n in novelty(bundle, X)]
+    assert [(n.parts, n.covariance) for n in novelty(loaded, X)] == [
+        (n.parts, n.covariance) for n in novelty(bundle, X)
+    ]
+
+
+@pytest.mark.parametrize(("n_rows", "used"), [(105, "shrunk"), (106, "mcd")])
+def test_the_smallest_fold_decides_the_covariance_of_all_scores(n_rows, used):
+    assert shared_covariance(n_rows, 20) == used  # 105 rows leave 99 in the smallest fit
 
 
 def test_keep_leaves_a_training_patient_out(bundle, planted):
@@ -134,7 +141,7 @@ def test_sentence_says_how_many_are_as_unlike_and_what_sticks_out(bundle, plante
 
 
 def test_an_alarm_that_no_single_measurement_explains_says_so():
-    found = Novelty(0.09, {}, "unusual", 99, 0, ())
+    found = Novelty(0.09, {}, "unusual", 99, 0, (), "mcd")
     assert found.sentence() == (
         "Unlike the training patients: 8 of the 99 training patients are as unlike the others (alarm at 10 % false "
         "alarms). No one measurement sticks out; their combination does."

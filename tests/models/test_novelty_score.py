@@ -1,9 +1,12 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 from sklearn.covariance import LedoitWolf
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from radiocard.errors import UsageError
 from radiocard.models.novelty_score import NoveltyScore
 
 
@@ -36,7 +39,67 @@ def test_distance_is_the_mahalanobis_distance_to_the_nearest_centre(two_classes)
     new = np.array([[0.5, 3.0, 0.2], [20.0, 20.0, 1.0]])
     w = (new - X.mean(axis=0)) / X.std(axis=0)
     expected = cdist(w, centres, metric="mahalanobis", VI=np.linalg.inv(covariance)).min(axis=1)
-    np.testing.assert_allclose(NoveltyScore().fit(X, y).score_parts(new)[:, 1], expected, rtol=1e-9)
+    found = NoveltyScore(covariance="shrunk").fit(X, y)
+    np.testing.assert_allclose(found.score_parts(new)[:, 1], expected, rtol=1e-9)
+
+
+def test_the_robust_covariance_is_that_of_the_half_with_the_least_determinant():
+    X = np.random.default_rng(5).normal(size=(16, 2)) * [1.0, 3.0]
+    X[:3] += 40.0
+    h = 12
+    least = min(itertools.combinations(range(16), h), key=lambda rows: np.linalg.det(np.cov(X[list(rows)].T)))
+    assert not set(least) & {0, 1, 2}
+    scorer = NoveltyScore().fit(X)
+    assert scorer.covariance_ == "mcd"
+    half = X[list(least)]
+    raw = cdist(X, half.mean(axis=0)[None], metric="mahalanobis", VI=np.linalg.inv(np.cov(half.T)))[:, 0]
+    assert set(np.argsort(scorer.score_parts(X)[:, 1])[-3:]) == {0, 1, 2} == set(np.argsort(raw)[-3:])
+
+
+def test_a_fifth_of_odd_training_rows_does_not_move_the_robust_distance(two_classes):
+    X, y = two_classes
+    odd = X.copy()
+    odd[::5] += [0.0, 300.0, 0.0]
+    new = X[[1]] + [[0.0, 80.0, 0.0]]
+    of = {
+        name: [NoveltyScore(covariance=name).fit(rows, y).score_parts(new)[0, 1] for rows in (X, odd)]
+        for name in ("mcd", "shrunk")
+    }
+    assert of["mcd"][1] == pytest.approx(of["mcd"][0], rel=0.3)
+    assert of["shrunk"][1] < 0.3 * of["shrunk"][0]
+
+
+def test_without_odd_rows_the_robust_distance_is_near_that_of_the_law():
+    rng = np.random.default_rng(11)
+    X = rng.multivariate_normal([1.0, -2.0], [[2.0, 0.9], [0.9, 1.0]], size=4000)
+    new = np.array([[4.0, 0.0]])
+    expected = cdist(new, [[1.0, -2.0]], metric="mahalanobis", VI=np.linalg.inv([[2.0, 0.9], [0.9, 1.0]]))[0, 0]
+    assert NoveltyScore().fit(X).score_parts(new)[0, 1] == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize(("n", "used"), [(14, "shrunk"), (15, "mcd")])
+def test_the_robust_covariance_needs_five_rows_for_each_column(n, used):
+    assert NoveltyScore().fit(np.random.default_rng(0).normal(size=(n, 3))).covariance_ == used
+
+
+def test_a_row_that_breaks_a_tie_of_the_training_is_far(two_classes):
+    X, y = two_classes
+    tied = np.column_stack([X, X[:, 0] + X[:, 1]])
+    scorer = NoveltyScore().fit(tied, y)
+    across = tied.var(axis=0) / tied.std(axis=0).sum() * [1.0, 1.0, 0.0, -1.0]  # no way that the training varies along
+    near, far = scorer.score_parts([tied[0], tied[0] + 10 * across])[:, 1]
+    assert scorer.covariance_ == "mcd"
+    assert far > near + 10
+
+
+def test_the_same_rows_give_the_same_bits():
+    X = np.random.default_rng(0).standard_cauchy(size=(60, 8))
+    np.testing.assert_array_equal(*(NoveltyScore().fit(X).score_parts(X[:9]) for _ in range(2)))
+
+
+def test_an_unknown_covariance_is_refused(two_classes):
+    with pytest.raises(UsageError, match="Covariance 'sparse' is not known, expected one of mcd, shrunk"):
+        NoveltyScore(covariance="sparse").fit(*two_classes)
 
 
 def test_neighbours_is_the_distance_to_the_fifth(two_classes):
@@ -50,7 +113,7 @@ def test_neighbours_is_the_distance_to_the_fifth(two_classes):
 def test_a_point_between_the_classes_is_far_from_both_centres(two_classes):
     X, y = two_classes
     between = X.mean(axis=0, keepdims=True)
-    scorer, pooled = NoveltyScore().fit(X, y), NoveltyScore().fit(X)
+    scorer, pooled = (NoveltyScore(covariance="shrunk").fit(*rows) for rows in ((X, y), (X,)))
     assert scorer.score_parts(between)[0, 1] > np.quantile(scorer.score_parts(X)[:, 1], 0.95)
     assert pooled.score_parts(between)[0, 1] < 0.01
 
@@ -83,5 +146,5 @@ def test_an_empty_column_says_nothing_and_a_constant_one_only_by_its_range(two_c
 def test_deviations_are_from_the_nearest_centre(two_classes):
     X, y = two_classes
     centre, sd = X[y == 1].mean(axis=0), np.sqrt(np.mean([X[y == c].var(axis=0) for c in (0, 1)], axis=0))
-    found = NoveltyScore().fit(X, y).deviations(centre[None] + [[0.0, 3.0, 0.0]] * sd)
+    found = NoveltyScore(covariance="shrunk").fit(X, y).deviations(centre[None] + [[0.0, 3.0, 0.0]] * sd)
     np.testing.assert_allclose(found, [[0.0, 3.0, 0.0]], atol=1e-9)
