@@ -113,10 +113,11 @@ def clean_mask(mask: LabelMap) -> tuple[LabelMap, Cleaning]:
     Each region keeps its largest part (three-dimensional, 26 neighbours; the first in storage order
     wins a tie); the rest becomes background. Background that a region encloses in its slice joins the
     region that most of its border belongs to; in a slice without cavity, what the myocardium alone
-    encloses is cavity, or stays as it is at the base, where it may be the outflow tract. Then, in slices more than :data:`BASAL_MM` from the base, where at least 70 %
-    of the border of the cavity is myocardium, the background or RV voxels that share an in-plane face
-    with the cavity become myocardium: a wall one voxel thick. Repeated until nothing changes, so that
-    cleaning a clean mask changes nothing.
+    encloses is cavity, or stays as it is at the base, where it may be the outflow tract. Then, in
+    slices more than :data:`BASAL_MM` from the base, where at least 70 % of the border of the cavity is
+    myocardium, the background or RV voxels that share an in-plane face with the cavity become
+    myocardium: a wall one voxel thick. Repeated until nothing changes, so that cleaning a clean mask
+    changes nothing.
 
     Parameters
     ----------

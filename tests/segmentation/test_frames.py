@@ -35,6 +35,12 @@ def test_the_curve_is_cyclic():
         assert found.es == (at_start.es + shift) % 25
 
 
+def test_the_last_frame_is_near_the_first():
+    found = find_phases(np.roll(curve(), -2))
+    assert found.ed == 28
+    assert found.issues == ()
+
+
 def test_the_slip_of_one_frame_does_not_decide():
     volumes = curve()
     volumes[20] = 35.0  # below the end-systolic volume of 60
