@@ -77,7 +77,7 @@ def measure_diameters(mask: NDArray[np.bool_], spacing: Spacing) -> Diameters:
     on_j, across_j = _hulls(_turned(along_i), k, i)
     on_k, across_k = _hulls(along_j, i, j)
     hull = _common(along_i, along_j, on_i, on_j, on_k)
-    largest = _largest(hull, i, j, k, max(across_i, across_j, across_k))
+    largest = _largest(hull.astype(np.float64).T.copy(), np.array([i, j, k]), max(across_i, across_j, across_k))
     return Diameters(sqrt(largest), (sqrt(across_i), sqrt(across_j), sqrt(across_k)), hull * half)
 
 
@@ -172,10 +172,15 @@ def _common(along_i: IntArray, along_j: IntArray, on_i: MarkArray, on_j: MarkArr
 
 
 @kernel
-def _largest(points: IntArray, i_square: float, j_square: float, k_square: float, best: float) -> float:
-    """Find the largest squared distance of two points, if it exceeds the best so far."""
-    for a in range(len(points)):
-        for b in range(a):
-            i, j, k = points[a, 0] - points[b, 0], points[a, 1] - points[b, 1], points[a, 2] - points[b, 2]
-            best = max(best, i * i * i_square + j * j * j_square + k * k * k_square)
+def _largest(points: FloatArray, squares: FloatArray, best: float) -> float:
+    """Find the largest squared distance of two points (columns), if it exceeds the best so far."""
+    n = points.shape[1]
+    furthest = np.full(n, best)
+    for a in range(n):
+        for b in range(a):  # each point has its own maximum, so that compilers can make vector code
+            i, j, k = points[0, a] - points[0, b], points[1, a] - points[1, b], points[2, a] - points[2, b]
+            apart = i * i * squares[0] + j * j * squares[1] + k * k * squares[2]
+            furthest[b] = apart if apart > furthest[b] else furthest[b]
+    for a in range(n):
+        best = max(best, furthest[a])
     return best

@@ -77,6 +77,7 @@ def _count(block: Block, steps: IntArray, n_slices: int, *, meeting: dict[int, O
     block_rows(block.ranks, block.positions, block.slices, n if n_slices > 1 else 0, rows)
     longest = _count_runs(block.ranks, block.positions, rows, steps, width, cells[0].size, so_far, cells.reshape(-1))
     cells = cells[..., :longest]
+    cells[..., :-1] -= cells[..., 1:]  # a run of three has voxels with 0, 1 and 2 before them
     if meeting is None:
         return Counts(cells)
     kept = _touching(block, steps, n_slices)
@@ -104,19 +105,17 @@ def _meets_two(block: Block, offset: Offset) -> bool:
 
 @kernel
 def _count_runs(ranks, positions, rows, steps, width, apart, so_far, cells):  # type: ignore[no-untyped-def]
-    """Hand the length so far to the next voxel of a run; the last one counts it. Returns the greatest length."""
+    """Count voxels by how many of their run come before them. Returns the greatest length of a run."""
     longest = np.int32(0)
     for m in range(len(steps)):
         at = m * apart
         step = steps[m]
         for v in range(len(positions)):
             p = np.uint64(positions[v])
-            following = np.uint64(positions[v] + step)
-            length = so_far[p]
-            so_far[p] = 0
+            before = np.uint64(positions[v] - step)
+            length = (so_far[before] + np.int32(1)) * np.int32(ranks[before] == ranks[p])
+            so_far[p] = length
             if length > longest:
                 longest = length
-            goes_on = np.int32(ranks[following] == ranks[p])
-            so_far[following] = (length + np.int32(1)) * goes_on
-            cells[np.uint64(at + rows[v] * width + length)] += np.int32(1) - goes_on
+            cells[np.uint64(at + rows[v] * width + length)] += np.int32(1)
     return longest + 1

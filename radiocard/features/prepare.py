@@ -208,11 +208,12 @@ def _cut(image: Image, arrays: list[Mask], spec: FeatureSpec) -> tuple[Image, li
         used = used if array is used else used | array
     if not used.any():
         return image, arrays
-    box = padded_box(bounding_box(used), margin_voxels(image.spacing_mm), used.shape)
+    margin = margin_voxels(image.spacing_mm) if "local_intensity" in spec.families else (0, 0, 0)
+    box = padded_box(bounding_box(used), margin, used.shape)
     corner = np.array([side.start for side in box])
     affine = np.array(image.affine, dtype=np.float64)
     affine[:3, 3] += affine[:3, :3] @ corner
-    return Image(image.array[box], affine, image.oriented), [array[box] for array in arrays]
+    return Image(image.array[box], affine, image.oriented), [np.ascontiguousarray(array[box]) for array in arrays]
 
 
 def margin_voxels(spacing: Spacing) -> tuple[int, int, int]:

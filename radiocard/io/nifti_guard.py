@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from radiocard.errors import CaseError
 from radiocard.io.nifti_header import DAMAGED_HINT, Declared, Where, parse_header, times
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # fits the cache, and memory that is used again
 _LOOK_AHEAD = 1 << 25
 _MAX_DEFLATE_RATIO = 1032
 _GZIP_MAGIC = b"\x1f\x8b"

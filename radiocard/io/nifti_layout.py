@@ -32,6 +32,15 @@ _FIELDS = {
 HEADER_BYTES = tuple(_FIELDS)
 
 
+def _layout(size: int, order: str) -> np.dtype[Any]:
+    names, formats, offsets = zip(*_FIELDS[size], strict=True)
+    fields = {"names": names, "formats": formats, "offsets": offsets, "itemsize": size}
+    return np.dtype(fields).newbyteorder(order)  # type: ignore[call-overload]
+
+
+_LAYOUTS = {(size, order): _layout(size, order) for size in HEADER_BYTES for order in "<>"}
+
+
 class Header:
     """The fields of a header.
 
@@ -44,9 +53,7 @@ class Header:
     """
 
     def __init__(self, data: bytes, order: str) -> None:
-        names, formats, offsets = zip(*_FIELDS[len(data)], strict=True)
-        layout = {"names": names, "formats": formats, "offsets": offsets, "itemsize": len(data)}
-        self._fields = np.frombuffer(data, np.dtype(layout).newbyteorder(order))[0]  # type: ignore[call-overload]
+        self._fields = np.frombuffer(data, _LAYOUTS[len(data), order])[0]
 
     def __getitem__(self, name: str) -> Any:
         return self._fields[name]
