@@ -171,9 +171,11 @@ def score(name: str, title: str, predictions: Predictions, *, plan: EvaluationPl
         values = _answer_metrics(predictions, per_class)
         expected: dict[str, calibration.ExpectedError] = {}
         if predictions.probabilities is not None:
-            values |= _probability_metrics(sample, predictions.probabilities)
-            expected = _expected_errors(sample, predictions.probabilities, values)
-            _add_class_estimates(sample, predictions.probabilities, per_class)
+            p = predictions.probabilities
+            areas = tuple(metrics.auc(p, predictions.y, weights) for weights in (sample.ones, sample.weights))
+            values |= _probability_metrics(sample, p, areas)
+            expected = _expected_errors(sample, p, values)
+            _add_class_estimates(sample, p, per_class, areas)
         curves = all_curves(predictions, bins=plan.calibration_bins)
     counts = metrics.confusion(predictions)
     rates = [[_row_rate(predictions, counts, i, j) for j in range(counts.shape[1])] for i in range(counts.shape[0])]
@@ -267,11 +269,12 @@ def _class_rates(predictions: Predictions) -> dict[str, dict[str, Estimate]]:
     return out
 
 
-def _probability_metrics(sample: Sample, p: FloatArray) -> dict[str, Estimate]:
+def _probability_metrics(sample: Sample, p: FloatArray, areas: tuple[FloatArray, ...]) -> dict[str, Estimate]:
     y, bins = sample.predictions.y, sample.plan.calibration_bins
     present = np.unique(y)
+    macro, macro_draws = (a[:, present].mean(axis=1) for a in areas)
     return {
-        "macro_auc": sample.estimate(lambda w: metrics.auc(p, y, w)[:, present].mean(axis=1)),
+        "macro_auc": percentile(float(macro[0]), macro_draws, n=sample.predictions.n_groups),
         "brier": sample.estimate(lambda w: metrics.brier(p, y, w)),
         "log_loss": sample.estimate(lambda w: metrics.log_loss(p, y, w)),
         "calibration_slope": calibration_slope(p, y, sample.predictions.groups),
@@ -297,12 +300,14 @@ def _expected_errors(
     return out
 
 
-def _add_class_estimates(sample: Sample, p: FloatArray, per_class: dict[str, dict[str, Estimate]]) -> None:
+def _add_class_estimates(
+    sample: Sample, p: FloatArray, per_class: dict[str, dict[str, Estimate]], areas: tuple[FloatArray, ...]
+) -> None:
     y, n = sample.predictions.y, sample.predictions.n_groups
-    area, areas = metrics.auc(p, y, sample.ones)[0], metrics.auc(p, y, sample.weights)
+    area, draws = areas
     offsets = calibration_intercepts(p, y, sample.predictions.groups)
     for c, label in enumerate(sample.predictions.classes):
-        per_class[label]["auc"] = percentile(float(area[c]), areas[:, c], n=n)
+        per_class[label]["auc"] = percentile(float(area[0, c]), draws[:, c], n=n)
         per_class[label]["calibration_intercept"] = offsets[c]
 
 

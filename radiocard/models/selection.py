@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -17,13 +16,11 @@ from radiocard.errors import CohortError, LeakError
 from radiocard.models.calibrate import CALIBRATION_FOLDS, check_isotonic
 from radiocard.models.codecs.registry import require_codecs
 from radiocard.models.fitted import FittedModel
+from radiocard.models.folds import Ints, Split, stratified_group_splits
 from radiocard.models.pipeline import build_pipeline
 from radiocard.models.recipes import Value, candidates
 from radiocard.models.table import to_array
 from radiocard.specs import ModelRecipe
-
-Ints = NDArray[np.intp]
-Split = tuple[Ints, Ints]
 
 
 def fit_best(
@@ -155,8 +152,7 @@ def grouped_splits(codes: Ints, groups: NDArray[Any], *, folds: int, random_stat
     CohortError
         If the training part of a fold would lack a class (``E_CLASS_COUNT``).
     """
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=random_state)
-    splits = list(splitter.split(np.zeros((len(codes), 1)), codes, groups))
+    splits = stratified_group_splits(codes, groups, folds=folds, random_state=random_state)
     for train, _ in splits:
         if len(np.unique(codes[train])) < len(np.unique(codes)):
             msg = f"With {folds} folds, the training part of one would hold no patient of some class."
@@ -175,7 +171,8 @@ def _inner_losses(
 ) -> NDArray[np.float64]:
     """Return the log-loss of each candidate over all held-out rows, shape (n_candidates,).
 
-    What the candidates share is fitted once per fold: all steps before ``select``.
+    What the candidates share is fitted once per fold: all steps before ``select``, and the
+    scores of the columns, which depend on no setting.
     """
     p = np.zeros((len(tried), len(codes)))
     for train, test in splits:
@@ -183,21 +180,22 @@ def _inner_losses(
         a, b = X[train], X[test]
         if head is not None:
             a, b = head.fit_transform(a, codes[train]), head.transform(b)
+        ranked = clone(pipeline["select"]).fit(a, codes[train]) if "select" in pipeline.named_steps else None
         folds = _calibration_folds(pipeline, codes[train], groups[train], random_state)
         for i, setting in enumerate(tried):
-            tail = clone(_tail(pipeline)).set_params(**setting, **folds)
-            tail.fit(a, codes[train])
-            p[i, test] = tail.predict_proba(b)[np.arange(len(test)), codes[test]]
+            model = clone(pipeline).set_params(**setting, **folds)["model"]
+            fit_on, ask = a, b
+            if ranked is not None:
+                ranked.set_params(k=setting["select__k"])
+                fit_on, ask = ranked.transform(a), ranked.transform(b)
+            model.fit(fit_on, codes[train])
+            p[i, test] = model.predict_proba(ask)[np.arange(len(test)), codes[test]]
     return -np.log(np.maximum(p, np.finfo(float).eps)).mean(axis=1)
 
 
 def _shared(pipeline: Pipeline) -> Pipeline | None:
     steps = [s for s in pipeline.steps if s[0] not in {"select", "model"}]
     return clone(Pipeline(steps)) if steps else None
-
-
-def _tail(pipeline: Pipeline) -> Pipeline:
-    return Pipeline([s for s in pipeline.steps if s[0] in {"select", "model"}])
 
 
 def _calibration_folds(

@@ -217,7 +217,7 @@ def anova_f(X: Floats, y: NDArray[Any]) -> Floats:
 
 def _per_class(X: Floats, y: NDArray[Any]) -> Floats:
     """Let the classes take columns in turn; return the count-down of that order, shape (n_features,)."""
-    wishes = [np.argsort(-anova_f(X, y == c), kind="stable").tolist() for c in np.unique(y)]
+    wishes = [iter(np.argsort(-anova_f(X, y == c), kind="stable").tolist()) for c in np.unique(y)]
     taken: dict[int, None] = {}
     for wish in itertools.cycle(wishes):
         if len(taken) == X.shape[1]:

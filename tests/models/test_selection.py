@@ -6,7 +6,9 @@ from sklearn.metrics import log_loss
 
 from radiocard.errors import CohortError, LeakError, SpecError
 from radiocard.models import selection
+from radiocard.models.pipeline import build_pipeline
 from radiocard.models.selection import check_class_counts, choose_model, fit_best, grouped_splits
+from radiocard.specs import read_recipe
 
 TRAINED = ("svm", "rf", "xgboost", "logistic")
 
@@ -191,3 +193,22 @@ def test_the_lowest_inner_log_loss_is_chosen(models):
 def test_there_must_be_a_model_to_choose():
     with pytest.raises(CohortError, match="no trained model"):
         choose_model([])
+
+
+@pytest.mark.parametrize("name", ["svm", "xgboost"])
+def test_scoring_the_columns_once_per_fold_changes_no_bit(name, planted):
+    """Each candidate fitted alone, as one whole pipeline, has the same inner log-loss."""
+    X, y, groups = planted
+    recipe = read_recipe(name)
+    fitted = fit_best(recipe, X, y, groups, inner_folds=3, random_state=5)
+    classes, codes = np.unique(y, return_inverse=True)
+    array = X[sorted(X.columns)].to_numpy(float)
+    p = np.zeros(len(y))
+    for train, test in grouped_splits(codes, groups, folds=3, random_state=5):
+        pipeline = build_pipeline(recipe, random_state=5, classes=classes.tolist()).set_params(**fitted.params)
+        if name == "svm":
+            inner = grouped_splits(codes[train], groups[train], folds=5, random_state=5)
+            pipeline.set_params(model__cv=inner)
+        pipeline.fit(array[train], codes[train])
+        p[test] = pipeline.predict_proba(array[test])[np.arange(len(test)), codes[test]]
+    assert fitted.inner_log_loss == -np.log(np.maximum(p, np.finfo(float).eps)).mean()
