@@ -48,7 +48,7 @@ def read_frames(path: Path, where: Where, *, max_bytes: int = MAX_BYTES) -> list
     GeometryError
         ``E_AFFINE`` or ``E_NDIM``.
     """
-    files = _files(path, where) if path.is_dir() else [path]
+    files = series_files(path, where) if path.is_dir() else [path]
     frames: list[Frame] = []
     for n, file in enumerate(files, start=1):
         place = Where(where.case, f"{where.field}, file {n} of {len(files)} by name") if path.is_dir() else where
@@ -109,7 +109,8 @@ def group_by_place(frames: Sequence[Frame]) -> list[list[Frame]]:
     return groups
 
 
-def _files(folder: Path, where: Where) -> list[Path]:
+def series_files(folder: Path, where: Where) -> list[Path]:
+    """Return the files of a folder that holds one series, by name; see :func:`read_frames` for what it refuses."""
     try:
         found = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name.upper() != "DICOMDIR")
     except OSError as error:
