@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.features.jit import kernel
+from radiocard.features.jit import kernel, part
 from radiocard.features.mesh import pad
 from radiocard.features.region import FloatArray, Spacing
 
@@ -73,11 +73,16 @@ def measure_diameters(mask: NDArray[np.bool_], spacing: Spacing) -> Diameters:
     ni, nj, nk = (2 * n for n in padded.shape)
     along_i, along_j = _no_ends(nk, nj), _no_ends(nk, ni)
     _find_ends(padded, along_i, along_j)
-    on_i, across_i = _hulls(_turned(along_j), k, j)
-    on_j, across_j = _hulls(_turned(along_i), k, i)
-    on_k, across_k = _hulls(along_j, i, j)
-    hull = _common(along_i, along_j, on_i, on_j, on_k)
-    largest = _largest(hull.astype(np.float64).T.copy(), np.array([i, j, k]), max(across_i, across_j, across_k))
+    on_i, across_i = _plane_hulls(_turned(along_j), k, j)
+    on_j, across_j = _plane_hulls(_turned(along_i), k, i)
+    on_k, across_k = _plane_hulls(along_j, i, j)
+    hull, n = np.empty((2 * nk * ni, 3), dtype=np.int32), np.zeros(1, dtype=np.int64)
+    _common(along_i, along_j, on_i, on_j, on_k, hull, n)
+    hull = hull[: n[0]]
+    widest = max(across_i, across_j, across_k)
+    furthest = np.full(len(hull), widest)
+    _largest(hull.astype(np.float64).T.copy(), np.array([i, j, k]), furthest)
+    largest = float(furthest.max(initial=widest))
     return Diameters(sqrt(largest), (sqrt(across_i), sqrt(across_j), sqrt(across_k)), hull * half)
 
 
@@ -109,7 +114,7 @@ def _find_ends(padded: NDArray[np.uint8], along_i: IntArray, along_j: IntArray) 
                         _note(along_i, along_j, 2 * i + 1, 2 * j, 2 * k)
 
 
-@kernel
+@part
 def _note(along_i: IntArray, along_j: IntArray, i: int, j: int, k: int) -> None:
     along_i[0, k, j] = min(along_i[0, k, j], i)
     along_i[1, k, j] = max(along_i[1, k, j], i)
@@ -117,15 +122,19 @@ def _note(along_i: IntArray, along_j: IntArray, i: int, j: int, k: int) -> None:
     along_j[1, k, i] = max(along_j[1, k, i], j)
 
 
+def _plane_hulls(ends: IntArray, row_square: float, end_square: float) -> tuple[MarkArray, float]:
+    marks, best = np.zeros(ends.shape, dtype=np.uint8), np.zeros(1)
+    _hulls(ends, row_square, end_square, np.empty((2 * ends.shape[2], 2), dtype=np.int64), marks, best)
+    return marks, float(best[0])
+
+
 @kernel
-def _hulls(ends: IntArray, row_square: float, end_square: float) -> tuple[MarkArray, float]:
+def _hulls(ends, row_square, end_square, points, marks, largest):  # type: ignore[no-untyped-def]
     """Mark the ends that are on the hull of their plane, and find the largest distance in a plane.
 
     ``ends`` holds the first and last vertex of each row, for each plane.
     """
     _, planes, rows = ends.shape
-    marks = np.zeros(ends.shape, np.uint8)
-    points = np.empty((2 * rows, 2), np.int64)
     best = 0.0
     for plane in range(planes):
         n = 0
@@ -150,14 +159,13 @@ def _hulls(ends: IntArray, row_square: float, end_square: float) -> tuple[MarkAr
             for b in range(a):
                 row, end = points[a, 0] - points[b, 0], points[a, 1] - points[b, 1]
                 best = max(best, row * row * row_square + end * end * end_square)
-    return marks, best
+    largest[0] = best
 
 
 @kernel
-def _common(along_i: IntArray, along_j: IntArray, on_i: MarkArray, on_j: MarkArray, on_k: MarkArray) -> IntArray:
+def _common(along_i, along_j, on_i, on_j, on_k, points, n_points):  # type: ignore[no-untyped-def]
     """List the vertices that are on the hulls of all three of their planes."""
     _, nk, ni = along_j.shape
-    points = np.empty((2 * nk * ni, 3), np.int32)
     n = 0
     for side in range(2):
         for k in range(nk):
@@ -168,19 +176,15 @@ def _common(along_i: IntArray, along_j: IntArray, on_i: MarkArray, on_j: MarkArr
                         if along_i[end, k, j] == i and on_j[end, j, k]:
                             points[n, 0], points[n, 1], points[n, 2] = i, j, k
                             n += 1
-    return points[:n]
+    n_points[0] = n
 
 
 @kernel
-def _largest(points: FloatArray, squares: FloatArray, best: float) -> float:
-    """Find the largest squared distance of two points (columns), if it exceeds the best so far."""
+def _largest(points: FloatArray, squares: FloatArray, furthest: FloatArray) -> None:
+    """Raise the largest squared distance of each point (column) from the points after it."""
     n = points.shape[1]
-    furthest = np.full(n, best)
     for a in range(n):
         for b in range(a):  # each point has its own maximum, so that compilers can make vector code
             i, j, k = points[0, a] - points[0, b], points[1, a] - points[1, b], points[2, a] - points[2, b]
             apart = i * i * squares[0] + j * j * squares[1] + k * k * squares[2]
             furthest[b] = apart if apart > furthest[b] else furthest[b]
-    for a in range(n):
-        best = max(best, furthest[a])
-    return best

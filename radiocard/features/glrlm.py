@@ -75,8 +75,9 @@ def _count(block: Block, steps: IntArray, n_slices: int, *, meeting: dict[int, O
     cells = np.zeros((steps.size, n_slices, n, width), dtype=np.int32)
     rows, so_far = np.empty_like(block.positions), np.zeros(block.ranks.size, dtype=np.int32)
     block_rows(block.ranks, block.positions, block.slices, n if n_slices > 1 else 0, rows)
-    longest = _count_runs(block.ranks, block.positions, rows, steps, width, cells[0].size, so_far, cells.reshape(-1))
-    cells = cells[..., :longest]
+    longest = np.ones(1, dtype=np.int64)
+    _count_runs(block.ranks, block.positions, rows, steps, width, cells[0].size, so_far, cells.reshape(-1), longest)
+    cells = cells[..., : longest[0]]
     cells[..., :-1] -= cells[..., 1:]  # a run of three has voxels with 0, 1 and 2 before them
     if meeting is None:
         return Counts(cells)
@@ -104,9 +105,9 @@ def _meets_two(block: Block, offset: Offset) -> bool:
 
 
 @kernel
-def _count_runs(ranks, positions, rows, steps, width, apart, so_far, cells):  # type: ignore[no-untyped-def]
-    """Count voxels by how many of their run come before them. Returns the greatest length of a run."""
-    longest = np.int32(0)
+def _count_runs(ranks, positions, rows, steps, width, apart, so_far, cells, longest):  # type: ignore[no-untyped-def]
+    """Count voxels by how many of their run come before them, and note the greatest length of a run."""
+    most = np.int32(0)
     for m in range(len(steps)):
         at = m * apart
         step = steps[m]
@@ -115,7 +116,7 @@ def _count_runs(ranks, positions, rows, steps, width, apart, so_far, cells):  # 
             before = np.uint64(positions[v] - step)
             length = (so_far[before] + np.int32(1)) * np.int32(ranks[before] == ranks[p])
             so_far[p] = length
-            if length > longest:
-                longest = length
+            if length > most:
+                most = length
             cells[np.uint64(at + rows[v] * width + length)] += np.int32(1)
-    return longest + 1
+    longest[0] = most + 1

@@ -82,9 +82,9 @@ def moments_and_ranks(x: FloatArray, *, convention: Convention) -> Values:
     """
     n, low, high = x.size, float(x[0]), float(x[-1])
     p10, p25, median, p75, p90 = (_percentile(x, q) for q in (10, 25, 50, 75, 90))
-    total, from_median = _deviations(x, median)[:2]
+    total, from_median = _sums(x, median)[:2]
     mean = median + total / n
-    _, from_mean, second, third, fourth = _deviations(x, mean)
+    _, from_mean, second, third, fourth = _sums(x, mean)
     robust = x[np.searchsorted(x, p10) : np.searchsorted(x, p90, side="right")]
     variance = second / n
     skew = kurt = None
@@ -122,12 +122,19 @@ def _percentile(x: FloatArray, q: int) -> float:
 
 def _mean_deviation(x: FloatArray) -> float:
     start = float(x[x.size // 2])
-    mean = start + _deviations(x, start)[0] / x.size
-    return float(_deviations(x, mean)[1] / x.size)
+    mean = start + _sums(x, start)[0] / x.size
+    return _sums(x, mean)[1] / x.size
+
+
+def _sums(x: FloatArray, centre: float) -> list[float]:
+    sums = np.zeros(5)
+    _deviations(x, centre, sums)
+    found: list[float] = sums.tolist()
+    return found
 
 
 @kernel
-def _deviations(x: FloatArray, centre: float) -> tuple[float, float, float, float, float]:
+def _deviations(x: FloatArray, centre: float, sums: FloatArray) -> None:
     """Sum the deviations from a centre, their amounts, squares, third and fourth powers."""
     first, amount, second, third, fourth = 0.0, 0.0, 0.0, 0.0, 0.0
     for value in x:
@@ -138,4 +145,4 @@ def _deviations(x: FloatArray, centre: float) -> tuple[float, float, float, floa
         second += square
         third += square * deviation
         fourth += square * square
-    return first, amount, second, third, fourth
+    sums[0], sums[1], sums[2], sums[3], sums[4] = first, amount, second, third, fourth

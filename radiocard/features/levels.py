@@ -93,7 +93,9 @@ def prepare_block(levels: NDArray[Any], *, reach: int) -> Block:
     ni, nj, nk = array.shape
     row, plane = nk + reach, (nj + reach) * (nk + reach)
     front = reach * (plane + row + 1)
-    n, top = _measure(array.reshape(-1))
+    found = np.zeros(2, dtype=np.int64)
+    _measure(array.reshape(-1), found)
+    n, top = found.tolist()
     dense = np.zeros(ni * plane + 2 * front, dtype=np.int32)
     positions, slices = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     rank = np.zeros(top + 1, dtype=np.int32)
@@ -135,14 +137,14 @@ def block_rows(ranks, positions, slices, apart, rows):  # type: ignore[no-untype
 
 
 @kernel
-def _measure(levels):  # type: ignore[no-untyped-def]
-    """Return the number of voxels and the highest level."""
+def _measure(levels, found):  # type: ignore[no-untyped-def]
+    """Find the number of voxels and the highest level."""
     n, top = 0, 0
     for v in range(len(levels)):
         n += levels[v] > 0
         if levels[v] > top:
             top = levels[v]
-    return n, top
+    found[0], found[1] = n, top
 
 
 @kernel

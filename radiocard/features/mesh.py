@@ -107,7 +107,8 @@ def measure_surface(mask: NDArray[np.bool_], spacing: Spacing, *, convention: Co
     0.166667
     """
     tables = _tables(convention)
-    count, position = _count_cells(pad(mask))
+    count, position = np.zeros(256, dtype=np.int64), np.zeros((256, 3), dtype=np.int64)
+    _count_cells(pad(mask), count, position)
     x, y, z = spacing
     area = tables.share @ np.sqrt(tables.squares @ np.square([y * z, x * z, x * y]))
     volume = count @ tables.volume + float(np.sum(position * tables.moved))
@@ -134,11 +135,9 @@ def pad(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 @kernel
-def _count_cells(padded: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _count_cells(padded: NDArray[np.uint8], count: NDArray[np.int64], position: NDArray[np.int64]) -> None:
     """Count the cells of each kind that the surface cuts, and sum their positions."""
     ni, nj, nk = padded.shape
-    count = np.zeros(256, np.int64)
-    position = np.zeros((256, 3), np.int64)
     for i in range(ni - 1):
         for j in range(nj - 1):
             a, b, c, d = padded[i, j], padded[i, j + 1], padded[i + 1, j], padded[i + 1, j + 1]
@@ -152,7 +151,6 @@ def _count_cells(padded: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[
                     position[number, 0] += i
                     position[number, 1] += j
                     position[number, 2] += k
-    return count, position
 
 
 @cache

@@ -105,7 +105,9 @@ def voxel_moments(mask: NDArray[np.bool_], *, ddof: int) -> tuple[int, FloatArra
     covariance : ndarray of float, shape (3, 3)
         Of the positions [voxel^2]; exact but for the last division.
     """
-    n, i, j, k, ii, jj, kk, ij, ik, jk = _sum_positions(np.ascontiguousarray(mask).view(np.uint8)).tolist()
+    sums = np.zeros(10, dtype=np.int64)
+    _sum_positions(np.ascontiguousarray(mask).view(np.uint8), sums)
+    n, i, j, k, ii, jj, kk, ij, ik, jk = sums.tolist()
     first, second = (i, j, k), ((ii, ij, ik), (ij, jj, jk), (ik, jk, kk))
     divisor = n * max(n - ddof, 1)
     covariance = [[(n * second[a][b] - first[a] * first[b]) / divisor for b in range(3)] for a in range(3)]
@@ -197,10 +199,9 @@ def _ellipsoid_area(semi: FloatArray) -> float:
 
 
 @kernel
-def _sum_positions(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _sum_positions(mask: NDArray[np.uint8], sums: NDArray[np.int64]) -> None:
     """Sum 1, i, j, k, ii, jj, kk, ij, ik and jk over the voxels inside."""
     ni, nj, nk = mask.shape
-    sums = np.zeros(10, np.int64)
     for i in range(ni):
         for j in range(nj):
             row = mask[i, j]
@@ -222,4 +223,3 @@ def _sum_positions(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
             sums[7] += n * i * j
             sums[8] += first * i
             sums[9] += first * j
-    return sums

@@ -109,8 +109,9 @@ def find_zones(block: Block, *, in_plane: bool, distances: NDArray[np.int32] | N
     _join(block.ranks, block.positions, steps, np.empty(steps.size + 1, dtype=np.int64), parent)
     found = np.zeros((4, block.positions.size), dtype=np.int64)
     given = block.ranks if distances is None else distances
-    n = _describe(block.ranks, block.positions, block.slices, given, parent, found)
-    return Zones(*found[:, :n])
+    n = np.zeros(1, dtype=np.int64)
+    _describe(block.ranks, block.positions, block.slices, given, parent, found, n)
+    return Zones(*found[:, : n[0]])
 
 
 def border_distances(mask: NDArray[np.bool_], block: Block, *, in_plane: bool) -> NDArray[np.int32]:
@@ -203,8 +204,8 @@ def _join(ranks, positions, steps, alike, parent):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _describe(ranks, positions, slices, distances, parent, found):  # type: ignore[no-untyped-def]
-    """Put the number of its zone in place of each parent; returns the number of zones."""
+def _describe(ranks, positions, slices, distances, parent, found, n_zones):  # type: ignore[no-untyped-def]
+    """Put the number of its zone in place of each parent, and count the zones."""
     n = 0
     for v in range(len(positions)):
         p = positions[v]
@@ -218,7 +219,7 @@ def _describe(ranks, positions, slices, distances, parent, found):  # type: igno
         if distances[p] < found[2, zone]:
             found[2, zone] = distances[p]
         parent[p] = zone
-    return n
+    n_zones[0] = n
 
 
 @kernel

@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numba.core.dispatcher import Dispatcher
 
 from radiocard.cardiac.t1 import fit_molli
 from radiocard.features.extract import extract_region
-from radiocard.features.jit import is_on_disk
+from radiocard.features.jit import Kernel
 from radiocard.features.registry import MATRICES
 from radiocard.image import Image
 from radiocard.specs import FeatureSpec, parse_as, read_spec
@@ -65,10 +64,9 @@ def warm() -> Warmed:
         extract_region(image, mask, spec)
     fit_molli(image.array[2:3, 2:3], 100.0 + 500.0 * np.arange(image.array.shape[2]))
     seconds = time.perf_counter() - start
-    found = {f"{kernel.py_func.__module__}.{kernel.py_func.__name__}": kernel for kernel in _kernels()}
-    lost = tuple(sorted(name for name, kernel in found.items() if not is_on_disk(kernel)))
-    folders = {Path(kernel.stats.cache_path) for name, kernel in found.items() if name not in lost}
-    return Warmed(seconds, tuple(sorted(found)), lost, tuple(sorted(folders)))
+    kept = {kernel.name: kernel.kept_in for kernel in _kernels()}
+    lost = tuple(sorted(name for name, folder in kept.items() if folder is None))
+    return Warmed(seconds, tuple(sorted(kept)), lost, tuple(sorted(filter(None, set(kept.values())))))
 
 
 def state() -> Literal["ready", "missing", "not kept"]:
@@ -80,9 +78,9 @@ def state() -> Literal["ready", "missing", "not kept"]:
         ``not kept`` where no folder can be written, so that each process compiles anew.
     """
     kernels = list(_kernels())
-    if all(map(is_on_disk, kernels)):
+    if all(kernel.kept_in for kernel in kernels):
         return "ready"
-    return "missing" if all(kernel.stats.cache_path for kernel in kernels) else "not kept"
+    return "missing" if all(kernel.can_be_kept for kernel in kernels) else "not kept"
 
 
 def _specs() -> Iterator[FeatureSpec]:
@@ -100,11 +98,10 @@ def _specs() -> Iterator[FeatureSpec]:
         yield parse_as(FeatureSpec, read_spec("cine_sax").settings() | own, "warm")
 
 
-def _kernels() -> Iterator[Any]:
+def _kernels() -> Iterator[Kernel]:
     """Yield every kernel of the modules that are loaded, each once; parts of kernels are compiled with them."""
     for name, module in list(sys.modules.items()):
         if name.startswith("radiocard."):
             for thing in vars(module).values():
-                whole = isinstance(thing, Dispatcher) and thing.targetoptions.get("inline") != "always"
-                if whole and thing.py_func.__module__ == name:
+                if isinstance(thing, Kernel) and thing.function.__module__ == name:
                     yield thing
