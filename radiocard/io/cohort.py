@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +14,14 @@ from radiocard.io.acdc import acdc_folders, read_acdc
 from radiocard.io.atomic import write_text
 from radiocard.io.case_ref import CaseRef, FilePair, role_of
 from radiocard.io.clinical import KNOWN
-from radiocard.io.delimited import format_delimited, neutralise
+from radiocard.io.delimited import cell_text, format_delimited, neutralise
 from radiocard.io.identifiers import id_problem, shown
 from radiocard.io.labels import convention_sentence, format_labels
 from radiocard.io.manifest import read_manifest
-from radiocard.io.mnms import CODE, mnms_tables, read_mnms
+from radiocard.io.mnms import is_mnms_table, mnms_tables, read_mnms
 from radiocard.io.nifti import write_image
 
-__all__ = ["CaseRef", "Cohort", "FilePair", "Layout", "read_cohort", "write_manifest_cohort"]
+__all__ = ["CaseRef", "Cohort", "FilePair", "Layout", "read_cohort", "write_manifest", "write_manifest_cohort"]
 
 Layout = Literal["acdc", "mnms", "manifest"]
 MANIFEST = "manifest.csv"
@@ -127,13 +127,30 @@ def write_manifest_cohort(cases: Iterable[Case], folder: str | Path) -> Path:
     rows: list[dict[str, Any]] = []
     for case in cases:
         rows += _write_case(case, folder)
-    first = ["patient_id", "sequence", "phase", "image", "mask", "labels", *KNOWN]
+    write_manifest(rows, folder / MANIFEST)
+    return folder / MANIFEST
+
+
+def write_manifest(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as a manifest that :func:`radiocard.io.manifest.read_manifest` reads back.
+
+    Parameters
+    ----------
+    rows : sequence of mapping of str to object
+        One per patient, sequence and phase: column to value; None is an empty cell.
+    path : Path
+        The CSV file.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    first = ["patient_id", "sequence", "phase", "frame", "image", "mask", "labels", *KNOWN]
     names = {name: None for row in rows for name in row}
     header = [name for name in first if name in names] + [name for name in names if name not in first]
-    cells = ([_cell(row.get(name)) for name in header] for row in rows)
-    manifest = folder / MANIFEST
-    write_text(format_delimited([neutralise(name) for name in header], cells), manifest)
-    return manifest
+    cells = ([cell_text(row.get(name)) for name in header] for row in rows)
+    write_text(format_delimited([neutralise(name) for name in header], cells), path)
 
 
 def _recognise(path: Path) -> Cohort:
@@ -162,12 +179,10 @@ def _recognise(path: Path) -> Cohort:
 
 
 def _from_table(path: Path) -> Cohort:
-    with path.open("rb") as stream:
-        first = stream.readline(4096)
     if path.suffix.lower() != ".csv":
         msg = f"{path.name!r} is not a folder and does not end in .csv."
         raise CohortError(msg, hint=_EXPECTED)
-    if CODE.encode() in first:
+    if is_mnms_table(path):
         cases, issues = read_mnms(path)
         _refuse_empty(cases, path)
         return Cohort(tuple(cases), "mnms", _sentence(cases, "the M&Ms layout"), tuple(issues))
@@ -210,11 +225,3 @@ def _write_case(case: Case, folder: Path) -> list[dict[str, Any]]:
         row |= {"image": f"images/{name}", "mask": f"masks/{name}", "labels": next(iter(labels))}
         rows.append({**row, **case.clinical, "simulated": case.simulated})
     return rows
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(float(value)) if isinstance(value, int | float) else neutralise(str(value))
