@@ -27,11 +27,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Setting = float | int | str | bool | None
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A part of a document: nothing more, nothing converted, no number that is none."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class ArrayEntry(_Strict):
+class ArrayEntry(Strict):
     """Type, shape and hash of one array."""
 
     dtype: Literal["<f8", "<f4", "<i8", "|u1"]
@@ -39,7 +41,7 @@ class ArrayEntry(_Strict):
     sha256: Sha256
 
 
-class ModelEntry(_Strict):
+class ModelEntry(Strict):
     """One trained model, without its arrays."""
 
     recipe: dict[str, Any]
@@ -48,7 +50,7 @@ class ModelEntry(_Strict):
     random_state: Seed
 
 
-class Document(_Strict):
+class Document(Strict):
     """``model.json`` of a model file."""
 
     schema_: Literal["radiocard/model/1"] = Field(alias="schema")
@@ -113,8 +115,8 @@ def restore_bundle(document: Document, arrays: Mapping[str, Array]) -> ModelBund
         raise ModelError(msg)
     n = len(document.patients)
     left = dict(arrays)
-    table = ArrayReader(_take(left, "table"), "training table")
-    folds = ArrayReader(_take(left, "out_of_fold"), "out-of-fold predictions")
+    table = ArrayReader(take_arrays(left, "table"), "training table")
+    folds = ArrayReader(take_arrays(left, "out_of_fold"), "out-of-fold predictions")
     models = tuple(_restore_model(entry, left, classes, columns) for entry in document.models)
     names = [m.name for m in models]
     if left or len(document.images) != n or len(set(names)) != len(names) or document.answers not in names:
@@ -166,10 +168,10 @@ def _restore_model(
         msg = f"Model file: the settings of {recipe.name!r} are not among the candidates of its recipe."
         raise ModelError(msg)
     pipeline.set_params(**entry.params)
-    taken = _take(left, recipe.name)
+    taken = take_arrays(left, recipe.name)
     n_features = len(columns)
     for name, step in pipeline.steps:
-        reader = ArrayReader(_take(taken, name), f"{recipe.name}, step {name!r}")
+        reader = ArrayReader(take_arrays(taken, name), f"{recipe.name}, step {name!r}")
         n_features = CODECS[type(step)].restore(step, reader, n_features, len(classes))
         reader.finish()
     if taken:
@@ -186,7 +188,7 @@ def _restore_model(
     )
 
 
-def _take(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+def take_arrays(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
     """Move the arrays below a prefix out of a dictionary."""
     start = f"{prefix}."
     return {name.removeprefix(start): arrays.pop(name) for name in list(arrays) if name.startswith(start)}

@@ -68,7 +68,7 @@ def model_document(bundle: ModelBundle) -> tuple[dict[str, Any], dict[str, Array
         "seed": bundle.seed,
         "versions": dict(bundle.versions),
         "models": [_model_entry(m) for m in bundle.models],
-        "arrays": {name: _array_entry(arrays[name]) for name in sorted(arrays)},
+        "arrays": {name: array_entry(arrays[name]) for name in sorted(arrays)},
     }
     return document | {"model_id": document_id(document)}, arrays
 
@@ -113,7 +113,8 @@ def array_header(dtype: str, shape: tuple[int, ...]) -> bytes:
     return MAGIC + len(body).to_bytes(2, "little") + body
 
 
-def _array_entry(array: Array) -> dict[str, Any]:
+def array_entry(array: Array) -> dict[str, Any]:
+    """Return type, shape and hash of an array."""
     digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
     return {"dtype": array.dtype.str, "shape": list(array.shape), "sha256": digest}
 

@@ -22,6 +22,7 @@ from radiocard.models.sites import SMALL_SITE, site_notes, small_site_note
 Floats = NDArray[np.float64]
 References = Literal["unlabelled", "normals"]
 
+SOURCES = ("training", "unlabelled", "normals")
 _MAX_ROUNDS = 1000
 _TOLERANCE = 1e-12
 
@@ -76,6 +77,12 @@ class Combat(TransformerMixin, BaseEstimator):
     ----------
     effects_ : dict of float to SiteEffect
         By code of the site.
+    grand_mean_, spread_ : ndarray of float, shape (n_features,)
+        What features are standardised by: mean over the sites, standard deviation within them.
+    varies_ : ndarray of bool, shape (n_features,)
+        Whether a feature varies within sites; others are left alone.
+    slopes_ : ndarray of float, shape (n_covariates, n_features)
+        Effects that are kept.
     notes_ : tuple of str
         What a reader must know: small sites, a class mix that differs between sites.
 
@@ -163,7 +170,7 @@ class Combat(TransformerMixin, BaseEstimator):
             rows = sites == code
             z[rows] = self.effects_[code].remove(z[rows])
         out = values.copy()
-        out[:, self._features()] = np.where(self._varies, z * self._spread + self._expected(covariates), features)
+        out[:, self._features()] = np.where(self.varies_, z * self.spread_ + self._expected(covariates), features)
         return out if self.site_column is None else np.delete(out, self.site_column, axis=1)
 
     def with_site(self, X: ArrayLike, *, references: References) -> Self:
@@ -237,16 +244,16 @@ class Combat(TransformerMixin, BaseEstimator):
         self.slopes_ = beta[codes.size :]
         within = ((features - design @ beta) ** 2).mean(axis=0)
         scale = np.maximum(np.abs(features).max(axis=0), np.finfo(float).tiny)
-        self._varies = within > (1e-10 * scale) ** 2
-        self._spread = np.where(self._varies, np.sqrt(within), 1.0)
+        self.varies_ = within > (1e-10 * scale) ** 2
+        self.spread_ = np.where(self.varies_, np.sqrt(within), 1.0)
 
     def _expected(self, covariates: Floats) -> Floats:
         expected: Floats = self.grand_mean_ + covariates @ self.slopes_
         return expected
 
     def _to_z(self, covariates: Floats, features: Floats) -> Floats:
-        z = (features - self._expected(covariates)) / self._spread
-        return np.where(self._varies, z, 0.0)
+        z = (features - self._expected(covariates)) / self.spread_
+        return np.where(self.varies_, z, 0.0)
 
     def _describe_normals(self, z: Floats, sites: Floats, y: ArrayLike | None) -> None:
         labels = np.full(len(z), None) if y is None else np.asarray(y)

@@ -22,8 +22,10 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from radiocard.errors import SpecError
+from radiocard.models.calibrate import calibrated
 from radiocard.models.estimators import Cascade, NearestNeighbours
 from radiocard.models.glass_box import GlassBoxClassifier
+from radiocard.models.recipes import MEMBER_CALIBRATION
 from radiocard.specs import ModelRecipe
 
 META_ITERATIONS = 2000
@@ -74,7 +76,8 @@ def make_ensemble(recipe: ModelRecipe, *, classes: Sequence[str], random_state: 
     """Make soft voting, stacking or a cascade of the recipe's members.
 
     Stacking learns a logistic regression from what the members say of rows that they were
-    not fitted on. Members see the same columns.
+    not fitted on. Members see the same columns. An SVM has no probabilities of its own; as a member it
+    is calibrated by sigmoids on folds of its training rows.
 
     Parameters
     ----------
@@ -95,7 +98,13 @@ def make_ensemble(recipe: ModelRecipe, *, classes: Sequence[str], random_state: 
     SpecError
         If the normal class of a cascade is not among the classes, or there are fewer than three.
     """
-    members = [make_kind(m.estimator, m.fixed, random_state=random_state) for m in recipe.members]
+    members = [
+        calibrated(
+            make_kind(m.estimator, m.fixed, random_state=random_state),
+            MEMBER_CALIBRATION if m.estimator == "svc_rbf" else "none",
+        )
+        for m in recipe.members
+    ]
     named = [(f"member_{i}", member) for i, member in enumerate(members)]
     if recipe.estimator == "voting":
         return VotingClassifier(named, voting="soft").set_params(**recipe.fixed)

@@ -21,7 +21,7 @@ from radiocard.errors import ModelError, UsageError
 from radiocard.io.atomic import write_bytes
 from radiocard.models.bundle import ModelBundle
 from radiocard.models.codecs.arrays import Array
-from radiocard.models.decoding import ARRAY_NAME, ArrayEntry, Document, parse_document, restore_bundle
+from radiocard.models.decoding import ARRAY_NAME, ArrayEntry, parse_document, restore_bundle
 from radiocard.models.encoding import SCHEMA, array_bytes, array_header, document_bytes, document_id, model_document
 
 MAX_FILE = 512 * 1024**2
@@ -96,7 +96,11 @@ def load_model(path: str | Path) -> ModelBundle:
 
 def model_bytes(bundle: ModelBundle) -> bytes:
     """Return the bytes of a model file."""
-    document, arrays = model_document(bundle)
+    return pack_archive(*model_document(bundle))
+
+
+def pack_archive(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
+    """Return a document and its arrays as a zip of stored members; equal parts give equal bytes."""
     members = {DOCUMENT: document_bytes(document)}
     members |= {f"{FOLDER}{name}.npy": array_bytes(arrays[name]) for name in sorted(arrays)}
     buffer = io.BytesIO()
@@ -111,14 +115,26 @@ def model_bytes(bundle: ModelBundle) -> bytes:
 
 def read_model(data: bytes) -> ModelBundle:
     """Rebuild a bundle from the bytes of a model file; see :func:`load_model`."""
+    content, members = open_archive(data, schema=SCHEMA)
+    document = parse_document(content)
+    return restore_bundle(document, checked_arrays(document.arrays, members))
+
+
+def open_archive(data: bytes, *, schema: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the document of a model file, which is of a schema and as it was written, and its other members.
+
+    Raises
+    ------
+    ModelError
+        See :func:`load_model`.
+    """
     members = _members(data)
     content = _parse_json(members.pop(DOCUMENT))
-    _check_version(content)
-    document = parse_document(content)
-    if document_id(content) != document.model_id:
+    _check_version(content, schema)
+    if document_id(content) != content.get("model_id"):
         msg = "Model file: model.json was changed after it was written (its hash differs)."
         raise ModelError(msg)
-    return restore_bundle(document, _arrays(document, members))
+    return content, members
 
 
 def _members(data: bytes) -> dict[str, bytes]:
@@ -214,24 +230,31 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(msg)
 
 
-def _check_version(content: Mapping[str, Any]) -> None:
+def _check_version(content: Mapping[str, Any], expected: str) -> None:
     schema = content.get("schema")
-    if schema == SCHEMA:
+    if schema == expected:
         return
-    stem, ours = SCHEMA.rsplit("/", 1)
+    stem, ours = expected.rsplit("/", 1)
     match = re.fullmatch(re.escape(stem) + r"/(\d{1,6})", schema) if isinstance(schema, str) else None
     if match and int(match[1]) > int(ours):
         msg = f"Model file has version {match[1]}, this radiocard reads version {ours}."
         raise ModelError(msg, hint="Update radiocard, or train the model again.")
-    msg = f"This is not a radiocard model file: its schema is {str(schema)[:60]!r}, expected {SCHEMA!r}."
+    msg = f"This is not a radiocard model file: its schema is {str(schema)[:60]!r}, expected {expected!r}."
     raise ModelError(msg)
 
 
-def _arrays(document: Document, members: Mapping[str, bytes]) -> dict[str, Array]:
-    if {f"{FOLDER}{name}.npy" for name in document.arrays} != set(members):
+def checked_arrays(entries: Mapping[str, ArrayEntry], members: Mapping[str, bytes]) -> dict[str, Array]:
+    """Return the arrays of a model file, whose types, shapes and hashes are those of its document.
+
+    Raises
+    ------
+    ModelError
+        Naming the first that is not.
+    """
+    if {f"{FOLDER}{name}.npy" for name in entries} != set(members):
         msg = "Model file: the arrays of the zip are not those that model.json lists."
         raise ModelError(msg)
-    return {name: _array(name, entry, members[f"{FOLDER}{name}.npy"]) for name, entry in document.arrays.items()}
+    return {name: _array(name, entry, members[f"{FOLDER}{name}.npy"]) for name, entry in entries.items()}
 
 
 def _array(name: str, entry: ArrayEntry, data: bytes) -> Array:

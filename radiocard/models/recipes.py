@@ -19,6 +19,7 @@ Range = tuple[float, float]
 MAX_DEPTH = 64
 MAX_TREES = 5000
 MAX_CANDIDATES = 1000
+MEMBER_CALIBRATION = "sigmoid"  # of an SVM that is a member of an ensemble
 
 _WEIGHTS: tuple[Value, ...] = (None, "balanced")
 _REAL: Range = (1e-8, 1e8)
@@ -155,6 +156,8 @@ def _check_members(recipe: ModelRecipe) -> None:
         raise SpecError(msg, field="calibration", hint="Use none.")
     for i, member in enumerate(recipe.members):
         plain: dict[str, Any] = {"name": f"{recipe.name}, member {i}", "grid": {}, "members": (), "normal": None}
+        if member.estimator == "svc_rbf":
+            plain["calibration"] = MEMBER_CALIBRATION
         check_recipe(recipe.model_copy(update={**plain, "estimator": member.estimator, "fixed": member.fixed}))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -200,17 +203,24 @@ def _shared(pipeline: Pipeline) -> Pipeline | None:
 
 def _calibration_folds(
     pipeline: Pipeline, codes: Ints, groups: NDArray[Any], random_state: int
-) -> dict[str, list[Split]]:
-    """Return grouped folds for the calibrator, so that identical images do not vouch for each other.
+) -> dict[str, list[Split] | int]:
+    """Return grouped folds for the calibrators, so that identical images do not vouch for each other.
 
-    A parameter of the pipeline; empty where nothing is calibrated.
+    Parameters of the pipeline; empty where nothing is calibrated. Stacking and a cascade fit a calibrated
+    member on some of the rows only, so that its folds are a number, and know no groups.
     """
-    if "model__cv" not in pipeline.get_params():
+    known = pipeline.get_params()
+    outer = [name for name in known if name == "model__cv"]
+    inner = [name for name in known if re.fullmatch(r"model__(member_\d+|first|second)__cv", name)]
+    if not outer and not inner:
         return {}
     check_isotonic(pipeline, n_patients=len(set(groups)))
     fewest = min(len(set(groups[codes == c])) for c in np.unique(codes))
     folds = min(CALIBRATION_FOLDS, fewest)
-    if folds < 2:
-        msg = "A class has one patient in the training part of a fold; calibration needs at least 2."
+    whole_rows = isinstance(known["model"], VotingClassifier)
+    left = fewest if whole_rows or not inner else fewest - math.ceil(fewest / max(folds, 1))
+    if min(folds, left) < 2:
+        msg = "A class has too few patients in the training part of a fold; calibration needs at least 2."
         raise CohortError(msg, code="E_CLASS_COUNT", hint="Use more folds or add patients.")
-    return {"model__cv": grouped_splits(codes, groups, folds=folds, random_state=random_state)}
+    splits = grouped_splits(codes, groups, folds=folds, random_state=random_state)
+    return dict.fromkeys(outer, splits) | dict.fromkeys(inner, splits if whole_rows else min(folds, left))

@@ -18,10 +18,11 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from radiocard.errors import CohortError, UsageError
+from radiocard.models.folds import Ints, Split
 from radiocard.models.harmonise import Combat
 from radiocard.models.pipeline import build_pipeline
 from radiocard.models.recipes import Value, candidates
-from radiocard.models.selection import Ints, Split, check_class_counts, grouped_splits
+from radiocard.models.selection import check_class_counts, grouped_splits
 from radiocard.models.sites import SiteScaler
 from radiocard.models.table import align, to_array
 from radiocard.specs import ModelRecipe
@@ -54,6 +55,14 @@ class TravellingModel:
         Codes of the known sites.
     adaptation : str
         Key of :data:`ADAPTATIONS`.
+    recipe : ModelRecipe
+        How the steps after the site step were made.
+    params : mapping of str to value
+        The candidate that the inner folds chose.
+    random_state : int
+        Seed.
+    normal : int or None
+        Position of the healthy in ``classes``.
     notes : tuple of str
         What a reader must know.
     """
@@ -63,6 +72,10 @@ class TravellingModel:
     columns: tuple[str, ...]
     sites: dict[str, float]
     adaptation: Adaptation
+    recipe: ModelRecipe
+    params: Mapping[str, Value]
+    random_state: int
+    normal: int | None
     notes: tuple[str, ...] = field(default=())
 
     def at_site(self, X: pd.DataFrame, *, site: str) -> TravellingModel:
@@ -165,19 +178,49 @@ def fit_travelling(
     classes, codes = np.unique(labels, return_inverse=True)
     known, where = np.unique(places, return_inverse=True)
     columns = tuple(map(str, X.columns))
-    array, pipeline = to_array(X), build_pipeline(recipe, random_state=random_state)
+    healthy = int(np.searchsorted(classes, normal)) if normal is not None else None
+    array, pipeline = to_array(X), site_pipeline(recipe, adaptation, normal=healthy, random_state=random_state)
     if adaptation != "none":
         array = np.column_stack([where.astype(float), array])
-        healthy = int(np.searchsorted(classes, normal)) if normal is not None else None
-        step = SiteScaler(0) if adaptation == "site_scaling" else Combat(0, normal=healthy)
-        fill = SimpleImputer(strategy="median", keep_empty_features=True)
-        pipeline = Pipeline([("fill", fill), ("harmonise", step), *pipeline.steps])
     with threadpool_limits(1):
         folds = _inner_folds(codes, names, None if adaptation == "none" else where, inner_folds, random_state)
-        pipeline.set_params(**_choose(pipeline, candidates(recipe), array, codes, folds)).fit(array, codes)
+        params = _choose(pipeline, candidates(recipe), array, codes, folds)
+        pipeline.set_params(**params).fit(array, codes)
     notes = () if adaptation == "none" else _named(dict(pipeline.steps)["harmonise"].notes_, known)
     site_codes = {str(s): float(i) for i, s in enumerate(known)}
-    return TravellingModel(pipeline, tuple(map(str, classes)), columns, site_codes, adaptation, notes)
+    return TravellingModel(
+        pipeline,
+        tuple(map(str, classes)),
+        columns,
+        site_codes,
+        adaptation,
+        recipe=recipe,
+        params=params,
+        random_state=random_state,
+        normal=healthy,
+        notes=notes,
+    )
+
+
+def site_pipeline(recipe: ModelRecipe, adaptation: Adaptation, *, normal: int | None, random_state: int) -> Pipeline:
+    """Build the pipeline of a recipe behind the step that knows sites; not fitted.
+
+    Parameters
+    ----------
+    recipe : ModelRecipe
+    adaptation : str
+        Key of :data:`ADAPTATIONS`; with ``none`` there is no such step, and no column of the site.
+    normal : int or None
+        Position of the healthy among the classes.
+    random_state : int
+        Seed.
+    """
+    pipeline = build_pipeline(recipe, random_state=random_state)
+    if adaptation == "none":
+        return pipeline
+    step = SiteScaler(0) if adaptation == "site_scaling" else Combat(0, normal=normal)
+    fill = SimpleImputer(strategy="median", keep_empty_features=True)
+    return Pipeline([("fill", fill), ("harmonise", step), *pipeline.steps])
 
 
 def _inner_folds(codes: Ints, groups: NDArray[Any], where: Ints | None, folds: int, random_state: int) -> list[Split]:

@@ -39,12 +39,22 @@ class Selection(Frozen):
 
 
 MemberKind = Literal[
-    "random_forest", "xgboost", "logistic", "lda", "naive_bayes", "knn", "tree", "adaboost", "hist_boosting", "ebm"
+    "svc_rbf",
+    "random_forest",
+    "xgboost",
+    "logistic",
+    "lda",
+    "naive_bayes",
+    "knn",
+    "tree",
+    "adaboost",
+    "hist_boosting",
+    "ebm",
 ]
 
 
 class Member(Frozen):
-    """One classifier of an ensemble: what it is and its settings."""
+    """One classifier of an ensemble: what it is and its settings; the probabilities of an SVM are sigmoids."""
 
     estimator: MemberKind
     fixed: Mapping[str, float | int | str | bool | None]
@@ -60,7 +70,7 @@ class ModelRecipe(Frozen):
     schema_: Literal["radiocard/model-recipe/1"] = Field(alias="schema")
     name: str
     title: str
-    estimator: MemberKind | Literal["svc_rbf", "majority", "voting", "stacking", "cascade"]
+    estimator: MemberKind | Literal["majority", "voting", "stacking", "cascade"]
     fixed: Mapping[str, float | int | str | bool | None]
     grid: Mapping[str, tuple[float | int | str | None, ...]]
     scale: Literal["standard", "none"]

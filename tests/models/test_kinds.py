@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -304,7 +305,34 @@ def test_bad_recipes_are_refused_by_name(name, change, message):
         check_recipe(read_recipe(name).model_copy(update=change))
 
 
-@pytest.mark.parametrize("kind", ["svc_rbf", "majority", "voting", "os.system"])
+SVM = Member(estimator="svc_rbf", fixed={"C": 2.0, "gamma": "scale"})
+
+
+@pytest.mark.parametrize("name", ["voting", "stacking", "cascade"])
+def test_a_support_vector_machine_can_be_a_member_and_travels_in_a_file(name, planted, tools):
+    X, y, groups = planted
+    recipe = read_recipe(name).model_copy(update={"members": (MEMBER, SVM), "grid": {}})
+    recipe = recipe.model_copy(update={"fixed": {"final_estimator__C": 1.0} if name == "stacking" else {}})
+    model = fit_best(recipe, X, y, groups, inner_folds=3, random_state=0)
+    p = model.predict_proba(X)
+    assert (np.array(model.classes)[p.argmax(axis=1)] == y).mean() > 0.9
+    loaded = read_model(model_bytes(tools["bundle_of"](X, y, np.arange(len(y)), [model]))).models[0]
+    np.testing.assert_array_equal(loaded.predict_proba(X), p)
+
+
+def test_a_calibrated_member_keeps_twins_together(planted, monkeypatch):
+    X, y, _ = planted
+    groups = np.array([f"g{i // 2}" for i in range(len(y))])
+    seen = []
+    fit = CalibratedClassifierCV.fit
+    monkeypatch.setattr(CalibratedClassifierCV, "fit", lambda self, *a, **k: seen.append(self.cv) or fit(self, *a, **k))
+    recipe = read_recipe("voting").model_copy(update={"members": (MEMBER, SVM)})
+    model = fit_best(recipe, X, y, groups, inner_folds=3, random_state=0)
+    assert all(not set(groups[train]) & set(groups[test]) for train, test in seen[-1])
+    assert model.final.estimators[1][1].cv == 5
+
+
+@pytest.mark.parametrize("kind", ["majority", "voting", "os.system"])
 def test_members_are_of_the_kinds_that_can_be_members(kind):
     recipe = read_recipe("voting").model_dump(mode="json", by_alias=True)
     recipe["members"][0]["estimator"] = kind

@@ -21,7 +21,7 @@ def logistic_arrays(model: LogisticRegression) -> Mapping[str, Array]:
 def restore_logistic(model: LogisticRegression, arrays: ArrayReader, n_features: int, n_classes: int) -> int:
     """Fill a :class:`LogisticRegression`; two classes share one row of coefficients."""
     rows = 1 if n_classes == 2 else n_classes
-    model.coef_ = arrays.floats("coef", (rows, n_features))
+    model.coef_ = np.asfortranarray(arrays.floats("coef", (rows, n_features)))  # as fitted: sums in the same order
     model.intercept_ = arrays.floats("intercept", (rows,))
     model.classes_ = np.arange(n_classes)
     model.n_features_in_ = n_features

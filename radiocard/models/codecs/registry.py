@@ -25,12 +25,14 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from radiocard.errors import SpecError
-from radiocard.models.codecs import boosting, calibrated, classifiers, forest, plain, steps, tree_models
+from radiocard.models.codecs import boosting, calibrated, classifiers, forest, plain, sites, steps, tree_models
 from radiocard.models.codecs.arrays import Array, ArrayReader
 from radiocard.models.codecs.codec import Codec
 from radiocard.models.codecs.ensembles import EnsembleCodecs
 from radiocard.models.estimators import Cascade, NearestNeighbours
 from radiocard.models.glass_box import GlassBoxClassifier
+from radiocard.models.harmonise import Combat
+from radiocard.models.sites import SiteScaler
 from radiocard.models.steps import CorrelationFilter, DropUnusable, SelectTop
 
 
@@ -56,6 +58,7 @@ _MEMBERS: Mapping[type, Codec] = MappingProxyType(
         DecisionTreeClassifier: Codec(tree_models.tree_arrays, tree_models.restore_tree),
         AdaBoostClassifier: Codec(tree_models.adaboost_arrays, tree_models.restore_adaboost),
         HistGradientBoostingClassifier: Codec(tree_models.hist_boosting_arrays, tree_models.restore_hist_boosting),
+        CalibratedClassifierCV: Codec(_calibrated_arrays, _restore_calibrated),
     }
 )
 _ENSEMBLES = EnsembleCodecs(_MEMBERS)
@@ -69,10 +72,11 @@ CODECS: Mapping[type, Codec] = MappingProxyType(
         SelectTop: Codec(steps.select_arrays, steps.restore_select),
         DummyClassifier: Codec(classifiers.majority_arrays, classifiers.restore_majority),
         SVC: Codec(classifiers.svm_arrays, classifiers.restore_svm),
-        CalibratedClassifierCV: Codec(_calibrated_arrays, _restore_calibrated),
         VotingClassifier: Codec(_ENSEMBLES.voting_arrays, _ENSEMBLES.restore_voting),
         StackingClassifier: Codec(_ENSEMBLES.stacking_arrays, _ENSEMBLES.restore_stacking),
         Cascade: Codec(_ENSEMBLES.cascade_arrays, _ENSEMBLES.restore_cascade),
+        Combat: Codec(sites.combat_arrays, sites.restore_combat),
+        SiteScaler: Codec(sites.scaler_arrays, sites.restore_scaler),
     }
 )
 
