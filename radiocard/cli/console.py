@@ -6,9 +6,12 @@ import errno
 import json
 import signal
 import sys
+import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,34 +62,84 @@ def heed_interrupts() -> None:
         signal.signal(signal.SIGINT, _INTERRUPT)
 
 
+class _Pace:
+    """Steps done, the time they took and what is left at that pace.
+
+    What an earlier run had done counts as done, and took no time.
+    """
+
+    def __init__(self, total: int, *, resumed: bool) -> None:
+        self.total = total
+        self.done = 0
+        self.kept: int | None = None if resumed else 0
+        self.start = time.monotonic()
+
+    def step(self, *told: object) -> None:
+        """Count one step, or take the number of steps done where it is told beside the total."""
+        match told:
+            case (int(done), self.total):
+                self.done = done
+            case _:
+                self.done += 1
+        if self.kept is None:
+            self.kept = self.done
+
+    @property
+    def text(self) -> str:
+        """Time so far and about how long is left, in hours, minutes and seconds."""
+        passed = time.monotonic() - self.start
+        fresh = self.done - (self.kept or 0)
+        if fresh <= 0 or self.done >= self.total:
+            return _clock(passed)
+        return f"{_clock(passed)}, about {_clock(passed / fresh * (self.total - self.done))} left"
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[..., None]]:
-    """Give a callable that counts one step: a bar on a terminal, plain lines elsewhere."""
+def progress(title: str, total: int, *, resumed: bool = False) -> Iterator[Callable[..., None]]:
+    """Give a callable that counts one step: a bar on a terminal, plain lines elsewhere.
+
+    With ``resumed``, its first call tells what an earlier run had done.
+    """
+    pace = _Pace(total, resumed=resumed)
     if sys.stderr.isatty():
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(title, total=total)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("{task.fields[left]}"), console=Console(stderr=True)) as bar:
+            task = bar.add_task(title, total=total, left="")
 
-            def advance(*_: object) -> None:
+            def advance(*told: object) -> None:
                 _INTERRUPT.check()
-                bar.advance(task)
+                pace.step(*told)
+                bar.update(task, completed=pace.done, left=pace.text.partition(", ")[2])
 
             yield advance
         return
-    done = 0
     step = max(1, total // 10)
 
-    def count(*_: object) -> None:
-        nonlocal done
+    def count(*told: object) -> None:
         _INTERRUPT.check()
-        done += 1
-        if done % step == 0 or done == total:
-            note(f"{title}: {done} of {total}")
+        first = pace.kept is None
+        pace.step(*told)
+        if first:
+            note(f"{title}: {pace.done} of {total} kept by an earlier run")
+        elif pace.done % step == 0 or pace.done == total:
+            note(f"{title}: {pace.done} of {total} ({pace.text})")
 
     yield count
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Print warnings as one plain line each, without the place in the code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: note(f"warning: {message}")
+        yield
 
 
 def say_issues(issues: Iterable[Issue]) -> None:

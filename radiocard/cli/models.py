@@ -8,11 +8,26 @@ from typing import Annotated
 import typer
 
 from radiocard.cli.cohorts import CohortArgument, JobsOption, JsonOption, say_layout
-from radiocard.cli.console import OK, PARTIAL, compile_first, note, progress, require_suffix, say, say_issues, say_json
+from radiocard.cli.console import (
+    OK,
+    PARTIAL,
+    compile_first,
+    note,
+    progress,
+    require_suffix,
+    say,
+    say_issues,
+    say_json,
+    warnings_as_notes,
+)
 
 TableArgument = Annotated[Path, typer.Argument(help="Table written by 'radiocard extract'.", show_default=False)]
 ModelArgument = Annotated[Path, typer.Argument(help="Model written by 'radiocard train'.", show_default=False)]
 EVALUATE = "radiocard evaluate MODEL TABLE -o DIR"
+ResumeOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder that keeps finished folds; the same command goes on from there.", show_default=False),
+]
 ForceOption = Annotated[
     bool,
     typer.Option("--allow-simulated-model", help="Let a model trained on simulated data answer for real cases."),
@@ -31,6 +46,7 @@ def train(
         str | None, typer.Option(help="Columns to learn from, for example physiology or t1; else that of the task.")
     ] = None,
     plan: Annotated[str, typer.Option(help="Folds, repeats, seed: a shipped name or a YAML file.")] = "evaluation",
+    resume: ResumeOption = None,
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,9 +66,17 @@ def train(
     rows = read_table(table)
     refuse_locked(rows, locks_beside(table))
     with output_lock(output):
-        with progress("Nested folds", study.n_steps(plan)) as step:
+        with warnings_as_notes(), progress("Nested folds", study.n_steps(plan), resumed=resume is not None) as step:
             model = study.train(
-                rows, target=target, task=task, models=recipes, pool=pool, plan=plan, jobs=jobs, progress=step
+                rows,
+                target=target,
+                task=task,
+                models=recipes,
+                pool=pool,
+                plan=plan,
+                jobs=jobs,
+                progress=step,
+                resume=resume,
             )
         save_model(model, output)
     summary = study.summarise(model)
@@ -72,6 +96,7 @@ def evaluate(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the report to.")],
     locked: Annotated[Path | None, typer.Option(help="Lock of this test set, which is opened and noted.")] = None,
     reason: Annotated[str, typer.Option(help="Why it is opened.")] = "",
+    resume: ResumeOption = None,
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,6 +105,7 @@ def evaluate(
     \b
     radiocard evaluate heart.model table.parquet -o evidence
     radiocard evaluate heart.model other_site.parquet -o evidence_external
+    radiocard evaluate heart.model table.parquet -o evidence --resume folds
 
     A table that holds training patients re-runs the recipe in nested folds; one that holds
     none tests the frozen model; one that holds some of both is refused. Patients that a lock beside the
@@ -92,7 +118,9 @@ def evaluate(
 
     bundle, rows = load_model(model), read_table(table)
     with output_lock(output / "cohort_report.html"):
-        with progress("Evaluating", study.n_steps(bundle, rows)) as step:
+        steps = study.n_steps(bundle, rows)
+        resumed = resume is not None and steps > 1  # an external test has no folds
+        with warnings_as_notes(), progress("Evaluating", steps, resumed=resumed) as step:
             result = study.evaluate(
                 bundle,
                 rows,
@@ -102,6 +130,7 @@ def evaluate(
                 locked=locked,
                 reason=reason,
                 locks=locks_beside(table),
+                resume=resume,
             )
         paths = study.write_evaluation(result, output)
     if as_json:

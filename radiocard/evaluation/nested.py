@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 
 from radiocard.errors import CohortError, LeakError, UsageError
+from radiocard.evaluation.checkpoints import fold_folder
 from radiocard.evaluation.metrics import ABSTAINED, encode, group_codes
+from radiocard.evaluation.outer_folds import FoldData, OuterFold, Progress, run_folds
 from radiocard.evaluation.result import BASELINES, MAJORITY, RULE, RULE_NEAREST, SELECTED, Fold, NestedResult
 from radiocard.models.rule import make_rule, why_not_applicable
-from radiocard.models.selection import check_class_counts, choose_model, fit_best, grouped_splits
+from radiocard.models.selection import check_class_counts, grouped_splits
+from radiocard.models.table import to_array
 from radiocard.specs import EvaluationPlan, ModelRecipe, RuleSpec
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.intp]
-Progress = Callable[[int, int], None]
 
 
 def nested_cv(
@@ -35,6 +36,7 @@ def nested_cv(
     sex: ArrayLike | None = None,
     progress: Progress | None = None,
     n_jobs: int = 1,
+    resume: str | Path | None = None,
 ) -> NestedResult:
     """Estimate how good each recipe, and the choice between them, is on new patients.
 
@@ -63,9 +65,13 @@ def nested_cv(
     sex : array_like of str, shape (n,), optional
         'F' or 'M', else unknown.
     progress : callable, optional
-        Called with the number of outer folds done and their total.
+        Called with the number of outer folds done and their total; with ``resume`` first with those
+        that were kept.
     n_jobs : int
-        Processes over outer folds; the result does not depend on it.
+        Processes over outer folds and recipes; the result does not depend on it.
+    resume : str or Path, optional
+        Folder that keeps each recipe in each outer fold as soon as it is finished, and gives back what an
+        earlier run with the same rows, folds, recipe and versions kept there. The result is the same, to the bit.
 
     Returns
     -------
@@ -79,6 +85,8 @@ def nested_cv(
         If a group would be on both sides of a fold.
     UsageError
         If there is no recipe, or two have one name.
+    OutputError
+        If another process uses the folder of ``resume`` (``E_LOCKED``), or it cannot be written.
     """
     labels, names = np.asarray(y).astype(str), np.asarray(groups).astype(str)
     used = _usable(recipes)
@@ -86,15 +94,9 @@ def nested_cv(
     classes = tuple(np.unique(labels).tolist())
     codes = encode(labels, classes)
     jobs = _plan_folds(codes, names, classes, plan)
-    calls = (
-        delayed(_fit_fold)(X.iloc[j.train], labels[j.train], names[j.train], X.iloc[j.test], used, plan.inner_folds, j)
-        for j in jobs
-    )
-    outcomes = []
-    for outcome in Parallel(n_jobs=n_jobs, return_as="generator")(calls):
-        outcomes.append(outcome)
-        if progress is not None:
-            progress(len(outcomes), len(jobs))
+    data = FoldData(pd.DataFrame(to_array(X), index=X.index, columns=X.columns), labels, names, plan.inner_folds)
+    with fold_folder(resume) as folder:
+        outcomes = run_folds(data, jobs, used, folder=folder, progress=progress, n_jobs=n_jobs)
     titles = {SELECTED: "Model chosen by the inner folds", **{r.name: r.title for r in used}}
     titles[MAJORITY] = "Majority class (no training)"
     answers: dict[str, IntArray] = {}
@@ -152,15 +154,6 @@ def rule_answers(
     return {RULE: np.array(strict, dtype=np.intp), RULE_NEAREST: np.array(nearest, dtype=np.intp)}, None
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    repeat: int
-    fold: int
-    train: IntArray
-    test: IntArray
-    seed: int
-
-
 def _usable(recipes: Sequence[ModelRecipe]) -> list[ModelRecipe]:
     used = [r for r in recipes if r.estimator != "majority"]
     names = [r.name for r in used]
@@ -170,7 +163,9 @@ def _usable(recipes: Sequence[ModelRecipe]) -> list[ModelRecipe]:
     return used
 
 
-def _plan_folds(codes: IntArray, groups: NDArray[Any], classes: tuple[str, ...], plan: EvaluationPlan) -> list[_Job]:
+def _plan_folds(
+    codes: IntArray, groups: NDArray[Any], classes: tuple[str, ...], plan: EvaluationPlan
+) -> list[OuterFold]:
     """Draw all outer folds and refuse those whose training part is too small for the inner folds."""
     jobs = []
     for repeat in range(plan.repeats):
@@ -179,7 +174,7 @@ def _plan_folds(codes: IntArray, groups: NDArray[Any], classes: tuple[str, ...],
         for fold, (train, test) in enumerate(splits):
             check_apart(groups, train, test)
             _check_training(codes[train], groups[train], classes, plan)
-            jobs.append(_Job(repeat, fold, train, test, _seed(plan, repeat, fold)))
+            jobs.append(OuterFold(repeat, fold, train, test, _seed(plan, repeat, fold)))
     return jobs
 
 
@@ -212,33 +207,8 @@ def _seed(plan: EvaluationPlan, *place: int) -> int:
     return int(np.random.SeedSequence([plan.random_state, *place]).generate_state(1)[0] % 2**31)
 
 
-def _fit_fold(
-    X: pd.DataFrame,
-    y: NDArray[Any],
-    groups: NDArray[Any],
-    X_test: pd.DataFrame,
-    recipes: Sequence[ModelRecipe],
-    inner_folds: int,
-    job: _Job,
-) -> tuple[Fold, dict[str, FloatArray]]:
-    """Tune and fit every recipe on the training rows, then look at the test rows once."""
-    fitted = [fit_best(r, X, y, groups, inner_folds=inner_folds, random_state=job.seed) for r in recipes]
-    best = choose_model(fitted)
-    probabilities: dict[str, FloatArray] = {m.name: m.predict_proba(X_test) for m in fitted}
-    probabilities[SELECTED] = probabilities[best.name]
-    fold = Fold(
-        repeat=job.repeat,
-        fold=job.fold,
-        chosen=best.name,
-        params={m.name: dict(m.params) for m in fitted},
-        inner_log_loss={m.name: m.inner_log_loss for m in fitted},
-        features={m.name: m.final_columns for m in fitted},
-    )
-    return fold, probabilities
-
-
 def _assemble(
-    jobs: Sequence[_Job],
+    jobs: Sequence[OuterFold],
     outcomes: Sequence[tuple[Fold, dict[str, FloatArray]]],
     codes: IntArray,
     n_classes: int,

@@ -108,13 +108,14 @@ def make_bundle(
         evaluation=plain(evaluation),
         simulated=simulated,
         seed=seed,
-        versions=_versions(),
+        versions=installed_versions(),
         model_id="",
     )
     return replace(bundle, model_id=model_document(bundle)[0]["model_id"])
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages that fits depend on, as far as they are installed."""
     installed = {}
     for package in PACKAGES:
         try:

@@ -112,6 +112,7 @@ def evaluate(
     locked: str | Path | None = None,
     reason: str = "",
     locks: Sequence[str | Path] = (),
+    resume: str | Path | None = None,
 ) -> Evaluation:
     """Evaluate a model on a table.
 
@@ -136,6 +137,9 @@ def evaluate(
         Why it is opened, in words.
     locks : sequence of str or Path
         Other locks, whose patients must not be among those evaluated.
+    resume : str, Path or None
+        Folder that keeps finished folds; see :func:`radiocard.evaluation.nested.nested_cv`. An external test
+        has none.
 
     Returns
     -------
@@ -158,7 +162,7 @@ def evaluate(
     if nested:
         recipes = [m.recipe for m in model.models]
         result, evidence = cross_validate(
-            data, recipes, plan_of(model), rule=rule_of(model), jobs=jobs, progress=progress
+            data, recipes, plan_of(model), rule=rule_of(model), jobs=jobs, progress=progress, resume=resume
         )
         return from_nested(model, data, result, evidence, command=command)
     refuse_locked(data.table, [path for path in locks if locked is None or Path(path) != Path(locked)])

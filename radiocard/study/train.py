@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,7 @@ def cross_validate(
     rule: RuleSpec,
     jobs: int = 1,
     progress: Progress | None = None,
+    resume: str | Path | None = None,
 ) -> tuple[NestedResult, Evidence]:
     """Run the recipes in nested folds beside the rule and the majority class, and score them."""
     result = nested_cv(
@@ -129,6 +131,7 @@ def cross_validate(
         sex=data.table["sex"].to_numpy(dtype=object),
         progress=progress,
         n_jobs=jobs,
+        resume=resume,
     )
     return result, score_nested(result, plan=plan)
 
@@ -143,6 +146,7 @@ def train(
     plan: str | EvaluationPlan = "evaluation",
     jobs: int = 1,
     progress: Progress | None = None,
+    resume: str | Path | None = None,
 ) -> ModelBundle:
     """Train models on a table; the inner folds choose which one answers.
 
@@ -165,6 +169,8 @@ def train(
         Worker processes; the result does not depend on it.
     progress : callable or None
         Called with the number of outer folds done and in all.
+    resume : str, Path or None
+        Folder that keeps finished folds; see :func:`radiocard.evaluation.nested.nested_cv`.
 
     Returns
     -------
@@ -189,6 +195,7 @@ def train(
         plan=read_plan(plan),
         jobs=jobs,
         progress=progress,
+        resume=resume,
     )[0]
 
 
@@ -202,6 +209,7 @@ def train_with_evidence(
     plan: EvaluationPlan,
     jobs: int = 1,
     progress: Progress | None = None,
+    resume: str | Path | None = None,
 ) -> tuple[ModelBundle, NestedResult, Evidence]:
     """Train like :func:`train`, and return the cross-validation as well."""
     made = specification(table)
@@ -209,7 +217,7 @@ def train_with_evidence(
     data = learning_data(table, target=target, columns=pool_columns(pool, feature_columns(table)))
     _refuse_absent_maps(data, pool)
     rule = read_rule(task.rule)
-    result, evidence = cross_validate(data, recipes, plan, rule=rule, jobs=jobs, progress=progress)
+    result, evidence = cross_validate(data, recipes, plan, rule=rule, jobs=jobs, progress=progress, resume=resume)
     seed = plan.random_state
     usable = [r for r in recipes if r.estimator != "majority"]
     fitted = [fit_best(r, data.X, data.y, data.groups, inner_folds=plan.inner_folds, random_state=seed) for r in usable]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -157,9 +158,10 @@ def test_the_road_train_evaluate_predict_explain_report(workplace, small_plan, n
     assert told.returncode == 0, told.stderr
     assert "Out-of-fold accuracy" in told.stdout
     assert "95 % interval" in told.stdout
-    told = run("evaluate", model, table, "-o", workplace / "e")
+    told = run("evaluate", model, table, "-o", workplace / "e", "--resume", workplace / "folds")
     assert told.returncode == 0, told.stderr
     assert "run again in nested folds" in told.stdout
+    assert re.search(r"Evaluating: 3 of 3 \(0:\d\d:\d\d\)", told.stderr)
     assert (workplace / "e" / "cohort_report.html").is_file()
     told = run("predict", model, newcomer, "-o", workplace / "p.json")
     assert told.returncode == 0, told.stderr
@@ -175,6 +177,21 @@ def test_the_road_train_evaluate_predict_explain_report(workplace, small_plan, n
     told = run("report", model, newcomer, "--patient", "new-2", "-o", workplace / "r.html")
     assert told.returncode == 2
     assert "Did you mean 'new-1'?" in told.stderr
+
+
+def test_an_evaluation_goes_on_from_kept_folds(workplace):
+    table, model, kept = workplace / "table.parquet", workplace / "heart.model", workplace / "kept"
+    told = run("evaluate", model, table, "-o", workplace / "whole", "--resume", kept)
+    assert told.returncode == 0, told.stderr
+    first, second = sorted(kept.glob("*.fold"))[:2]
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-9])
+    told = run("evaluate", model, table, "-o", workplace / "again", "--resume", kept)
+    assert told.returncode == 0, told.stderr
+    assert "kept by an earlier run" in told.stderr
+    assert re.search(r"^warning: A kept fold of '\w+' \(\w+\.fold\) is damaged and is made again\.$", told.stderr, re.M)
+    for name in ("out_of_fold.json", "scores.json"):
+        assert (workplace / "again" / name).read_bytes() == (workplace / "whole" / name).read_bytes()
 
 
 def test_info_says_what_is_installed_and_what_files_hold(workplace, simulated_folder):
