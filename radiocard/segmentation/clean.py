@@ -41,14 +41,14 @@ class RegionChange:
         Before cleaning.
     removed, added : int
         Voxels that left and that joined the region.
-    components : int
-        Separate parts before cleaning (26 neighbours); one is left.
+    detached : int
+        Parts of it (26 neighbours) that were removed as detached.
     """
 
     voxels: int
     removed: int
     added: int
-    components: int
+    detached: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +81,9 @@ class Cleaning:
     def sentences(self) -> tuple[str, ...]:
         """Return what was changed, and what was found and left, in words; empty if nothing."""
         out = [
-            f"{name}: {change.components - 1} detached part(s), {change.removed} of {change.voxels} voxels removed"
+            f"{name}: {change.detached} detached part(s), {change.removed} of {change.voxels} voxels removed"
             for name, change in self.regions.items()
-            if change.components > 1
+            if change.detached
         ]
         if self.holes:
             out.append(f"{self.holes} voxels in holes filled")
@@ -108,16 +108,17 @@ def most_probable(probabilities: Probabilities) -> LabelMap:
 
 
 def clean_mask(mask: LabelMap) -> tuple[LabelMap, Cleaning]:
-    """Clean a mask: one part per region, no holes, no small gaps in the wall of the left ventricle.
+    """Clean a mask: one part per ventricle, no holes, no small gaps in the wall of the left ventricle.
 
-    Each region keeps its largest part (three-dimensional, 26 neighbours; the first in storage order
-    wins a tie); the rest becomes background. Background that a region encloses in its slice joins the
-    region that most of its border belongs to; in a slice without cavity, what the myocardium alone
-    encloses is cavity, or stays as it is at the base, where it may be the outflow tract. Then, in
-    slices more than :data:`BASAL_MM` from the base, where at least 70 % of the border of the cavity is
-    myocardium, the background or RV voxels that share an in-plane face with the cavity become
-    myocardium: a wall one voxel thick. Repeated until nothing changes, so that cleaning a clean mask
-    changes nothing.
+    The RV, and the LV with cavity and myocardium together, keep their largest part (three-dimensional, 26
+    neighbours; the first in storage order wins a tie); the rest becomes background, and so does a part
+    of the cavity that has a larger part of it beside it in each of its slices. Background that a region
+    encloses in its slice joins the region that most of its border belongs to; in a slice without cavity,
+    what the myocardium alone encloses is cavity, or stays as it is at the base, where it may be the
+    outflow tract. Then, in slices more than :data:`BASAL_MM` from the base, where at least 70 % of the
+    border of the cavity is myocardium, the background or RV voxels that share an in-plane face with the
+    cavity become myocardium: a wall one voxel thick. Repeated until nothing changes, so that cleaning a
+    clean mask changes nothing.
 
     Parameters
     ----------
@@ -144,13 +145,15 @@ def clean_mask(mask: LabelMap) -> tuple[LabelMap, Cleaning]:
     box = _box(before > 0)
     after, n_holes, n_wall = before.copy(), 0, 0
     part, basal = after[box], _basal_slices(before[box], mask.spacing_mm[2])
+    detached = dict.fromkeys(REGIONS, 0)
     for _ in range(_MAX_ROUNDS):
-        _keep_largest(part)
+        for region, n in _keep_largest(part).items():
+            detached[region] += n
         holes, wall = _fill_holes(part, basal), _close_wall(part, basal)
         n_holes, n_wall = n_holes + holes, n_wall + wall
         if not holes + wall:
             break
-    regions = {region: _change(before, after, LABELS_ACDC[region]) for region in REGIONS}
+    regions = {r: _change(before, after, LABELS_ACDC[r], detached[r]) for r in REGIONS}
     open_slices = tuple(k + box[2].start for k in _open_slices(part) if not basal[k])
     report = Cleaning(regions, n_holes, n_wall, open_slices)
     return _with_codes(mask, before, after), report
@@ -211,12 +214,40 @@ def _basal_slices(codes: Codes, slice_mm: float) -> Mask:
     return out
 
 
-def _keep_largest(codes: Codes) -> None:
-    for code in (_RV, _WALL, _CAVITY):
-        named, n = ndimage.label(codes == code, structure=_CONNECT_26)
-        if n > 1:
-            largest = int(np.argmax(np.bincount(named.ravel())[1:])) + 1
-            codes[(named > 0) & (named != largest)] = 0
+def _keep_largest(codes: Codes) -> dict[str, int]:
+    """Remove what is detached; return how many parts of each region went."""
+    gone = _smaller_parts(codes == _RV) | _smaller_parts(codes >= _WALL)
+    gone |= _specks((codes == _CAVITY) & ~gone)
+    parts = {r: int(ndimage.label(gone & (codes == LABELS_ACDC[r]), structure=_CONNECT_26)[1]) for r in REGIONS}
+    codes[gone] = 0
+    return parts
+
+
+def _smaller_parts(region: Mask) -> Mask:
+    named, n = ndimage.label(region, structure=_CONNECT_26)
+    if n < 2:
+        return np.zeros(region.shape, dtype=bool)
+    largest = int(np.argmax(np.bincount(named.ravel())[1:])) + 1
+    return np.asarray((named > 0) & (named != largest))
+
+
+def _specks(cavity: Mask) -> Mask:
+    """Return parts of the cavity that have a larger part beside them in each of their slices."""
+    out = np.zeros(cavity.shape, dtype=bool)
+    named, n = ndimage.label(cavity, structure=_CONNECT_26)
+    if n < 2:
+        return out
+    size = np.bincount(named.ravel())
+    size[0] = 0
+    order = np.argsort(-size[1:], kind="stable") + 1
+    taken = np.zeros(cavity.shape[2], dtype=bool)
+    for number in order:
+        part = named == number
+        slices = part.any(axis=(0, 1))
+        if taken[slices].all():
+            out |= part
+        taken |= slices
+    return out
 
 
 def _fill_holes(codes: Codes, basal: Mask) -> int:
@@ -262,7 +293,6 @@ def _enclosed(part: Codes) -> float:
     return enclosed_fraction((part == _CAVITY)[:, :, None], (part == _WALL)[:, :, None])
 
 
-def _change(before: Codes, after: Codes, code: int) -> RegionChange:
+def _change(before: Codes, after: Codes, code: int, detached: int) -> RegionChange:
     a, b = before == code, after == code
-    components = int(ndimage.label(a, structure=_CONNECT_26)[1])
-    return RegionChange(int(a.sum()), int((a & ~b).sum()), int((b & ~a).sum()), components)
+    return RegionChange(int(a.sum()), int((a & ~b).sum()), int((b & ~a).sum()), detached)

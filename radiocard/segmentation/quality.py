@@ -28,8 +28,8 @@ RULE: tuple[tuple[str, float | None, float | None], ...] = (
     ("removed_fraction", 0.05, 0.25),
     ("missing_slices", 0.0, 3.0),
     ("lvef_outside_pct", 0.0, 10.0),
-    ("stroke_volume_difference_pct", 50.0, 120.0),
-    ("wall_volume_change_pct", 30.0, 60.0),
+    ("stroke_volume_difference_pct", 100.0, None),
+    ("wall_volume_change_pct", 40.0, 60.0),
 )
 """What the rule looks at. A choice, not a fit: it has no measured rate of false alarms."""
 

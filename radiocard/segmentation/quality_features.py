@@ -53,7 +53,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("volume_spread", "largest range of a volume over the networks, relative to its mean", 1),
     Feature("removed_fraction", "largest part of a region that cleaning removed", 1),
     Feature("added_fraction", "voxels that cleaning added, relative to the mask", 1, 3),
-    Feature("detached_parts", "detached parts before cleaning", 1, 0),
+    Feature("detached_parts", "detached parts that cleaning removed", 1, 0),
     Feature("empty_regions", "regions without a voxel", 1, 0),
     Feature("missing_slices", "slices without a region between its ends", 1, 0),
     Feature("enclosed_fraction", "part of the border of the LV cavity that is myocardium", -1),
@@ -161,7 +161,7 @@ def _cleaning(cleaning: Cleaning) -> Features:
     return {
         "removed_fraction": max(c.removed / c.voxels if c.voxels else 0.0 for c in changes),
         "added_fraction": sum(c.added for c in changes) / voxels if voxels else 0.0,
-        "detached_parts": float(sum(max(c.components - 1, 0) for c in changes)),
+        "detached_parts": float(sum(c.detached for c in changes)),
     }
 
 

@@ -59,7 +59,7 @@ def test_detached_parts_go_and_are_counted():
     mask = changed(mask, np.s_[50:53, 50, 2], RV)
     found, report = clean_mask(mask)
     np.testing.assert_array_equal(found.array, heart().array)
-    assert (report.regions["lv_cavity"].removed, report.regions["lv_cavity"].components) == (4, 2)
+    assert (report.regions["lv_cavity"].removed, report.regions["lv_cavity"].detached) == (4, 1)
     assert (report.regions["rv_cavity"].removed, report.regions["lv_myocardium"].removed) == (3, 0)
     assert "lv_cavity: 1 detached part(s), 4 of" in report.sentences()[0]
 
@@ -69,8 +69,30 @@ def test_parts_that_touch_at_a_corner_are_one():
     corner = np.argwhere(array[:, :, 0] == RV)[0]
     array[corner[0] - 1, corner[1] - 1, 0] = RV
     found, report = clean_mask(LabelMap(array, AFFINE, labels=LABELS_ACDC))
-    assert report.regions["rv_cavity"].components == 1
+    assert report.regions["rv_cavity"].detached == 0
     np.testing.assert_array_equal(found.array, array)
+
+
+def test_a_ring_is_not_detached_from_a_much_smaller_ring_beside_it():
+    i, j = np.meshgrid(np.arange(60), np.arange(60), indexing="ij")
+    r = np.hypot(i - 30, j - 30)
+    array = np.zeros((60, 60, 5), np.uint8)
+    for k, (inner, outer) in enumerate([(17, 20), (17, 20), (9, 13), (9, 13), (4, 8)]):
+        array[:, :, k][r < outer] = WALL
+        array[:, :, k][r < inner] = LV
+    assert ndimage.label(array == WALL, structure=np.ones((3, 3, 3)))[1] == 2  # rings that do not touch
+    found, report = clean_mask(LabelMap(array, AFFINE, labels=LABELS_ACDC))
+    np.testing.assert_array_equal(found.array, array)
+    assert report.sentences() == ()
+
+
+def test_a_cavity_that_is_alone_in_its_slice_stays():
+    array = heart().array.copy()
+    array[:, :, 5] = np.roll(array[:, :, 5], 14, 1)
+    assert ndimage.label(array == LV, structure=np.ones((3, 3, 3)))[1] == 2
+    found, report = clean_mask(LabelMap(array, AFFINE, labels=LABELS_ACDC))
+    assert (found.array[:, :, 5] == LV).sum() == (array[:, :, 5] == LV).sum()
+    assert (report.regions["lv_cavity"].removed, report.regions["lv_cavity"].detached, report.holes) == (0, 0, 0)
 
 
 def test_holes_join_the_region_around_them():
@@ -170,7 +192,8 @@ def test_counts_add_up(seed):
         code = LABELS_ACDC[name]
         assert change.voxels == (array == code).sum()
         assert change.voxels - change.removed + change.added == (found.array == code).sum()
-        assert ndimage.label(found.array == code, structure=np.ones((3, 3, 3)))[1] == 1
+    for ventricle in (found.array == RV, found.array >= WALL):
+        assert ndimage.label(ventricle, structure=np.ones((3, 3, 3)))[1] == 1
 
 
 def test_an_empty_mask_stays_empty():
