@@ -1,4 +1,5 @@
 import builtins
+import os
 
 import numpy as np
 import pydicom
@@ -10,7 +11,10 @@ from radiocard.image import LABELS_ACDC, LABELS_MNMS, LabelMap
 from radiocard.io.convert import LPS_TO_RAS
 from radiocard.io.dicom_seg import CONCEPTS, Algorithm, write_seg
 
-hd = pytest.importorskip("highdicom")
+if os.environ.get("RADIOCARD_REQUIRE") == "all":
+    import highdicom as hd
+else:
+    hd = pytest.importorskip("highdicom")
 
 SHAPE = (16, 12, 5)
 STEP = 8.0
