@@ -161,7 +161,7 @@ def test_the_road_train_evaluate_predict_explain_report(workplace, small_plan, n
     told = run("evaluate", model, table, "-o", workplace / "e", "--resume", workplace / "folds")
     assert told.returncode == 0, told.stderr
     assert "run again in nested folds" in told.stdout
-    assert re.search(r"Evaluating: 3 of 3 \(0:\d\d:\d\d\)", told.stderr)
+    assert re.search(r"Evaluating: 6 of 6 \(0:\d\d:\d\d\)", told.stderr)
     assert (workplace / "e" / "cohort_report.html").is_file()
     told = run("predict", model, newcomer, "-o", workplace / "p.json")
     assert told.returncode == 0, told.stderr

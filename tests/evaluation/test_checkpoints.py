@@ -163,6 +163,11 @@ def changed_group():
 
 
 @pytest.mark.parametrize("change", [changed_label, changed_value, changed_group])
+def test_the_hash_of_a_table_holds_every_label_value_and_group(change):
+    assert checkpoints.table_hash(*change()) != checkpoints.table_hash(*make_table())
+
+
+@pytest.mark.parametrize("change", [changed_label, changed_value, changed_group])
 def test_a_changed_table_makes_every_part_again(kept, fits, change):
     found = text(run(kept, table=change()))
     assert len(fits) == 12
