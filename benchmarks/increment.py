@@ -21,7 +21,7 @@ import pandas as pd
 
 from radiocard.io.cohort import read_cohort, write_manifest_cohort
 from radiocard.io.store import write_text
-from radiocard.simulate.cohort import simulate_cohort
+from radiocard.simulate.cohort import simulate_cohort, simulate_frames
 from radiocard.study.increment import increment
 from radiocard.study.increment_result import page
 from radiocard.study.stability import StabilityResult, stability
@@ -48,14 +48,22 @@ def stability_lines(result: StabilityResult) -> list[str]:
     return [*lines, "", *result.notes]
 
 
+def stability_of_frames(folder: Path, *, jobs: int) -> StabilityResult:
+    """Measure simulated hearts, whose neighbouring frames are known."""
+    patients = simulate_cohort(per_class=STABILITY_PER_CLASS, seed=SEED)
+    groups = [str(p.parameters["group"]) for p in patients]
+    beside = (simulate_frames(group, i, seed=SEED)[1] for i, group in enumerate(groups))
+    drawn = write_manifest_cohort((p.case for p in patients), folder / "b")
+    return stability(drawn, beside=write_manifest_cohort(beside, folder / "c"), jobs=jobs)
+
+
 def main() -> int:
     """Run both on simulated hearts, the ladder on ACDC too where it is there."""
     jobs, start = os.cpu_count() or 1, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         cases = (p.case for p in simulate_cohort(per_class=PER_CLASS, seed=SEED))
         ladder = increment(write_manifest_cohort(cases, Path(folder) / "a"), jobs=jobs)
-        cases = (p.case for p in simulate_cohort(per_class=STABILITY_PER_CLASS, seed=SEED))
-        held = stability(write_manifest_cohort(cases, Path(folder) / "b"), jobs=jobs)
+        held = stability_of_frames(Path(folder), jobs=jobs)
     lines = ["# What texture adds, and what holds", "", "Made by `benchmarks/increment.py`.", ""]
     lines += [f"## Simulated hearts: {ladder.n_patients} patients of five classes, texture carries no diagnosis", ""]
     lines += [page(ladder).replace("# Does", "### Does").replace("\n## ", "\n### ")]

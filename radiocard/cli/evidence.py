@@ -36,6 +36,8 @@ def increment(
     controls: Annotated[
         bool, typer.Option("--controls/--no-controls", help="Describe shuffled and noise-filled regions as well.")
     ] = True,
+    test_base: Annotated[str, typer.Option(help="Columns named beforehand for a likelihood-ratio test.")] = "",
+    test_added: Annotated[str, typer.Option(help="Columns that it adds to them, named beforehand.")] = "",
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,6 +46,7 @@ def increment(
     \b
     radiocard increment ACDC/training -o texture
     radiocard increment manifest.csv -o texture --task t1-amyloid --no-controls
+    radiocard increment ACDC/training -o texture --test-base lvef_pct --test-added mwt_max_mm
 
     Rule, best single index, the task's measurements, the same with texture: each in the same nested
     folds. Controls are the same texture from shuffled voxels and from noise.
@@ -53,7 +56,9 @@ def increment(
     from radiocard.study.extract import as_cohort
     from radiocard.study.increment_result import write_increment
 
-    recipes = [name.strip() for name in models.split(",") if name.strip()]
+    recipes, base, added = (
+        [name.strip() for name in names.split(",") if name.strip()] for names in (models, test_base, test_added)
+    )
     found = as_cohort(cohort)
     say_layout(found)
     compile_first()
@@ -66,6 +71,8 @@ def increment(
             models=recipes,
             plan=plan,
             controls=controls,
+            test_base=base,
+            test_added=added,
             jobs=jobs,
             progress=progress,
         )
@@ -76,6 +83,7 @@ def increment(
     say(result.sentence)
     for row in result.rows[1:]:
         say(f"  {row[0]}: log-loss {row[2]}, macro AUC {row[4]}, balanced accuracy {row[5]}")
+    say(result.test_sentence)
     say(f"In full: {paths[0]}")
 
 
@@ -83,6 +91,9 @@ def stability(
     cohort: CohortArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Table to write: .csv.")],
     spec: SpecOption = "cine_sax",
+    beside: Annotated[
+        Path | None, typer.Option(help="The same patients one frame away, with masks: another cohort.")
+    ] = None,
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -102,7 +113,7 @@ def stability(
     compile_first()
     with output_lock(output):
         with progress("Perturbing", len(found.cases)) as step:
-            result = study.stability(found, spec=spec, jobs=jobs, progress=step)
+            result = study.stability(found, spec=spec, beside=beside, jobs=jobs, progress=step)
         study.write_stability(result, output)
         write_issues(result.issues, output.with_name(f"{output.stem}.issues.jsonl"))
     refused = [issue for issue in result.issues if issue.severity == "refuse"]

@@ -43,6 +43,10 @@ class LikelihoodRatio:
     p: float
     n: int
 
+    def to_dict(self) -> dict[str, float]:
+        """Return plain data for JSON."""
+        return {"statistic": self.statistic, "df": self.df, "p": self.p, "n": self.n}
+
 
 def likelihood_ratio_test(
     X: pd.DataFrame, y: ArrayLike, groups: ArrayLike, *, base: Sequence[str], added: Sequence[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,11 +13,22 @@ from radiocard.image import LABELS_ACDC, PHASES, Case, Image, LabelMap
 from radiocard.simulate.chest import paint_chest
 from radiocard.simulate.classes import CLASSES, LATENTS, draw_latents
 from radiocard.simulate.grid import Grid, label_slices
-from radiocard.simulate.heart import TERRITORIES, Float, HeartParameters, PhaseShape, end_diastole, end_systole
+from radiocard.simulate.heart import (
+    TERRITORIES,
+    Float,
+    HeartParameters,
+    PhaseShape,
+    end_diastole,
+    end_systole,
+    part_of_systole,
+)
 from radiocard.simulate.images import SITES, Site, Tissue, bias_field, paint_heart, scan
 from radiocard.simulate.truth import DENSITY_G_ML, heart_truth
 
 _ORDER, _PATIENT, _PERMUTATION = 0, 1, 2
+BESIDE = "_beside"
+FRAMES_OF_SYSTOLE = 10
+ONE_FRAME = float(1 - np.cos(np.pi / FRAMES_OF_SYSTOLE)) / 2  # share of the stroke volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,20 +88,58 @@ def simulate_cohort(*, per_class: int = 14, seed: int, permute_classes: bool = F
 
 def simulate_patient(group: str, index: int, *, seed: int) -> SimulatedCase:
     """Simulate one patient of a group; ``index`` from 0 gives the identifier and the random stream."""
+    return _simulate(group, index, seed, PHASES)[0]
+
+
+def simulate_frames(group: str, index: int, *, seed: int) -> tuple[SimulatedCase, Case]:
+    """Simulate one patient, and the same study one frame away from end-diastole and end-systole.
+
+    Stroke volume follows half a cosine over the ten frames of systole, so that one frame after
+    end-diastole and one beside end-systole 2.4 % of it are missing.
+
+    Parameters
+    ----------
+    group, index, seed
+        As in :func:`simulate_patient`, which gives the same patient.
+
+    Returns
+    -------
+    patient : SimulatedCase
+    beside : Case
+        Images of the neighbouring frames and their true masks, under the same keys.
+    """
+    found, images, masks = _simulate(group, index, seed, (*PHASES, *(p + BESIDE for p in PHASES)))
+    other = Case(
+        found.case.patient_id,
+        {("cine", str(p)): images["cine", p + BESIDE] for p in PHASES},
+        {("cine", str(p)): masks["cine", p + BESIDE] for p in PHASES},
+        found.case.clinical,
+        simulated=True,
+    )
+    return found, other
+
+
+def _simulate(
+    group: str, index: int, seed: int, phases: Sequence[str]
+) -> tuple[SimulatedCase, dict[tuple[str, str], Image], dict[tuple[str, str], LabelMap]]:
     rng = _stream(seed, _PATIENT, index)
     sex, age, latents = draw_latents(group, rng)
     clinical, bsa = _body(sex, age, group, rng)
     heart = _heart(dict(zip(LATENTS, latents.tolist(), strict=True)), bsa, float(clinical["height_cm"]), rng)
     ed = end_diastole(heart)
     shapes = {"ed": ed, "es": end_systole(heart, ed)}
+    for phase, share in (("ed", ONE_FRAME), ("es", 1 - ONE_FRAME)):
+        if phase + BESIDE in phases:
+            shapes[phase + BESIDE] = part_of_systole(heart, ed, share)
     site = SITES[int(rng.integers(len(SITES)))]
     clinical |= {"site": site.name, "vendor": site.vendor, "field_strength_t": site.field_strength_t}
     patient_id = f"sim-{index + 1:03d}"
-    images, masks = _study(heart, shapes, site, rng)
-    case = Case(patient_id, images, masks, clinical, simulated=True)
+    images, masks = _study(heart, shapes, site, rng, phases)
+    own = [("cine", str(p)) for p in PHASES]
+    case = Case(patient_id, {k: images[k] for k in own}, {k: masks[k] for k in own}, clinical, simulated=True)
     drawn = dict(zip(LATENTS, latents.tolist(), strict=True)) | {"age_exact_y": age}
     parameters: dict[str, float | str] = {"group": group, **vars(heart), **drawn}
-    return SimulatedCase(case, heart_truth(ed, shapes["es"], bsa), parameters)
+    return SimulatedCase(case, heart_truth(ed, shapes["es"], bsa), parameters), images, masks
 
 
 def _stream(seed: int, kind: int, index: int) -> np.random.Generator:
@@ -152,7 +201,11 @@ def _grid(site: Site, shape: PhaseShape, rng: np.random.Generator) -> Grid:
 
 
 def _study(
-    heart: HeartParameters, shapes: Mapping[str, PhaseShape], site: Site, rng: np.random.Generator
+    heart: HeartParameters,
+    shapes: Mapping[str, PhaseShape],
+    site: Site,
+    rng: np.random.Generator,
+    phases: Sequence[str],
 ) -> tuple[dict[tuple[str, str], Image], dict[tuple[str, str], LabelMap]]:
     ed = shapes["ed"]
     grid = _grid(site, ed, rng)
@@ -166,8 +219,8 @@ def _study(
     bias = bias_field(site, grid, rng)
     images: dict[tuple[str, str], Image] = {}
     masks: dict[tuple[str, str], LabelMap] = {}
-    for phase in PHASES:
-        tissue = replace(tissue, atrium_mm=atrium * (1.0 if phase == "ed" else 1.15))
+    for phase in phases:
+        tissue = replace(tissue, atrium_mm=atrium * (1.0 if phase.startswith("ed") else 1.15))
         signal = paint_heart(chest, shapes[phase], heart, tissue, site, grid, window, rng)
         images["cine", phase] = Image(scan(signal, site, bias, rng), affine)
         labels = label_slices(shapes[phase], grid, window)

@@ -15,7 +15,7 @@ ejection fractions and mass are exact up to the numerical integration over the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -204,6 +204,11 @@ def end_systole(p: HeartParameters, ed: PhaseShape) -> PhaseShape:
     rv_base = max(base, 1.4 * p.length_mm * p.descent * p.rvef)
     shape = PhaseShape(z, dz, endo, epi, base, tip, ed.apex_mm, rv_base, ed.rv_apex_mm, 0.0)
     return _with_rv(shape, ed.rv_ml() * (1 - p.rvef))
+
+
+def part_of_systole(p: HeartParameters, ed: PhaseShape, share: float) -> PhaseShape:
+    """Move the end-diastolic surfaces until a share of both stroke volumes is ejected."""
+    return end_systole(replace(p, lvef=p.lvef * share, rvef=p.rvef * share), ed)
 
 
 def scar_map(p: HeartParameters, level: Float, theta_deg: Float) -> tuple[Float, Float]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from radiocard.cohort.table import describe, feature_columns
-from radiocard.errors import CohortError
+from radiocard.errors import CohortError, UsageError
 from radiocard.evaluation.increment import (
     PRIMARY,
     answer,
@@ -20,6 +20,7 @@ from radiocard.evaluation.increment import (
     step_scores,
     volume_correlations,
 )
+from radiocard.evaluation.likelihood import likelihood_ratio_test
 from radiocard.evaluation.metrics import Predictions
 from radiocard.evaluation.nested import nested_cv
 from radiocard.evaluation.result import RULE_NEAREST, SELECTED
@@ -30,7 +31,7 @@ from radiocard.specs import EvaluationPlan, FeatureSpec, ModelRecipe, TaskSpec, 
 from radiocard.specs.maps import sequence_of
 from radiocard.specs.models import Selection
 from radiocard.study.extract import as_cohort, as_spec, extract
-from radiocard.study.increment_result import IncrementResult, Step
+from radiocard.study.increment_result import IncrementResult, PlannedTest, Step
 from radiocard.study.texture_control import control_tables
 from radiocard.study.train import DEFAULT_TASK, LearningData, learning_data, n_steps, read_plan
 
@@ -49,6 +50,8 @@ def increment(
     models: Sequence[str | ModelRecipe] = MODELS,
     plan: str | EvaluationPlan = "evaluation",
     controls: bool = True,
+    test_base: Sequence[str] = (),
+    test_added: Sequence[str] = (),
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> IncrementResult:
@@ -74,6 +77,9 @@ def increment(
         Folds, repeats, seed.
     controls : bool
         Whether to describe shuffled and noise-filled regions as well.
+    test_base, test_added : sequence of str
+        Columns named before anybody saw the data, for a likelihood-ratio test of the second on top of the
+        first; where it is not valid the result says why.
     jobs : int
         Worker processes; the result does not depend on it.
     progress : callable or None
@@ -104,7 +110,8 @@ def increment(
             blank, volumes = control_tables(refs, settings, jobs=jobs, progress=count)
         correlation = volume_correlations(data.X[pools["texture"]], volumes.reindex(data.X.index))
     ladder = _Ladder(data, asked, recipes, folds, jobs, bar)
-    return ladder.climb(pools, blank, correlation)
+    found_steps = ladder.climb(pools, blank, correlation)
+    return replace(found_steps, planned=_planned(data, test_base, test_added))
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +193,16 @@ class _Ladder:
             gains(before, p, plan=self.plan) if before is not None else {},
             net_benefit_gains(before, p, plan=self.plan) if before is not None and curve else {},
         )
+
+
+def _planned(data: LearningData, base: Sequence[str], added: Sequence[str]) -> PlannedTest | None:
+    if not base and not added:
+        return None
+    try:
+        found = likelihood_ratio_test(data.table, data.y, data.groups, base=base, added=added)
+    except (CohortError, UsageError) as error:
+        return PlannedTest(tuple(base), tuple(added), None, error.issue.message)
+    return PlannedTest(tuple(base), tuple(added), found, "")
 
 
 def single_index() -> ModelRecipe:

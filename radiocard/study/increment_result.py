@@ -11,10 +11,54 @@ import pandas as pd
 
 from radiocard.evaluation.increment import PRIMARY, SCALES
 from radiocard.evaluation.intervals import Estimate, finite
+from radiocard.evaluation.likelihood import LikelihoodRatio
 from radiocard.io.delimited import format_delimited
 from radiocard.io.store import write_json, write_text
 
 SCHEMA: Final = "radiocard/increment/1"
+NO_TEST: Final = (
+    "Likelihood-ratio test: not given. The steps above are penalised and choose their columns inside the folds, where "
+    "it has no known distribution; it is given for a few columns named beforehand (--test-base, --test-added)."
+)
+
+
+@dataclass(frozen=True)
+class PlannedTest:
+    """Likelihood-ratio test of columns that were named beforehand.
+
+    Parameters
+    ----------
+    base, added : tuple of str
+        Columns of the smaller model, and those that the larger has besides.
+    found : LikelihoodRatio or None
+        None where it is not valid.
+    reason : str
+        Why it is not.
+    """
+
+    base: tuple[str, ...]
+    added: tuple[str, ...]
+    found: LikelihoodRatio | None
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """The result, or why there is none."""
+        what = f"{', '.join(self.added)} added to {', '.join(self.base) or 'no column'}"
+        if self.found is None:
+            return f"Likelihood-ratio test of {what}: not given. {self.reason}"
+        r = self.found
+        p = f"p = {r.p:.3f}" if r.p >= 0.001 else "p < 0.001"
+        return (
+            f"Likelihood-ratio test of {what}, named beforehand, in unpenalised multinomial regression: chi-squared "
+            f"{r.statistic:.2f}, {r.df} degrees of freedom, {p}, n = {r.n} independent patients. It is on the same "
+            "patients as the fit, unlike the gains above."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        found = None if self.found is None else self.found.to_dict()
+        return {"base": list(self.base), "added": list(self.added), "found": found, "reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -79,6 +123,8 @@ class IncrementResult:
         Independent patients.
     table : DataFrame
         What was measured.
+    planned : PlannedTest or None
+        Test of columns named beforehand, where some were named.
     """
 
     sentence: str
@@ -88,6 +134,12 @@ class IncrementResult:
     design: str
     n_patients: int
     table: pd.DataFrame
+    planned: PlannedTest | None = None
+
+    @property
+    def test_sentence(self) -> str:
+        """The likelihood-ratio test in words, or why it is not given."""
+        return self.planned.sentence if self.planned else NO_TEST
 
     def step(self, name: str) -> Step:
         """Return one step.
@@ -108,6 +160,7 @@ class IncrementResult:
             "design": self.design,
             "steps": [s.to_dict() for s in self.steps],
             "over_controls": {c: {k: v.to_dict() for k, v in g.items()} for c, g in self.over_controls.items()},
+            "likelihood_ratio": self.planned.to_dict() if self.planned else {"found": None, "reason": NO_TEST},
             "volume_correlation": {str(c): finite(float(r)) for c, r in self.volume_correlation.items()},
         }
 
@@ -155,6 +208,7 @@ def page(result: IncrementResult) -> str:
         "Value (95 % interval over patients). A control is physiology with the same texture columns, described",
     ]
     lines += ["from regions whose voxels were shuffled, or filled with noise."]
+    lines += ["", result.test_sentence]
     lines += ["", "## Rise of net benefit, mean over the classes", ""]
     curves = [s for s in result.steps if s.net_benefit]
     if curves:

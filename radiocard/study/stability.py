@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 
 from radiocard.cohort.row import CaseResult, case_row, describe_case
 from radiocard.cohort.table import describe
-from radiocard.errors import CaseError, Issue, MaskError, NothingUsableError
+from radiocard.errors import CaseError, CohortError, Issue, MaskError, NothingUsableError
 from radiocard.evaluation.intervals import finite
 from radiocard.evaluation.reliability import MIN_SUBJECTS
 from radiocard.evaluation.stability import StableShare, feature_stability, stable_shares
@@ -22,7 +22,7 @@ from radiocard.explain.families import family_name
 from radiocard.image import DRAWN_SCAR, MAPS, Case, Image, LabelMap
 from radiocard.io.cohort import CaseRef, Cohort
 from radiocard.io.delimited import format_delimited
-from radiocard.io.store import write_text
+from radiocard.io.store import write_json, write_text
 from radiocard.models.bundle import ModelBundle
 from radiocard.preprocessing.perturb import (
     add_basal_slice,
@@ -36,6 +36,7 @@ from radiocard.specs import FeatureSpec
 from radiocard.study.extract import DEFAULT_SPEC, as_cohort, as_spec
 from radiocard.study.predict import needs_texture
 
+SCHEMA: Final = "radiocard/stability/1"
 AS_DRAWN: Final = "as drawn"
 STEPS_MM: Final = (0.5, 1.0)
 SNR: Final = 20.0
@@ -46,7 +47,11 @@ DIRECTIONS: Mapping[str, tuple[int, int]] = MappingProxyType(
 )
 VOLUMES: Final = ("lvedv_ml", "lvesv_ml", "rvedv_ml", "rvesv_ml", "lvm_g", "lvef_pct")
 BODY: Final = "Body size"
-FRAMES: Final = "Frame: not tested. A case holds end-diastole and end-systole, not the frames beside them."
+FRAME: Final = "frame"
+NO_FRAMES: Final = (
+    "Frame: not available. A case holds end-diastole and end-systole; give the frames beside them, with their masks, "
+    "as a second cohort."
+)
 Progress = Callable[[CaseResult], None]
 Row = dict[str, float]
 
@@ -80,12 +85,17 @@ class StabilityResult:
     issues: tuple[Issue, ...]
 
     @property
+    def frame(self) -> bool:
+        """Whether neighbouring frames were measured."""
+        return FRAME in self.changes.index
+
+    @property
     def sentence(self) -> str:
         """The result in one sentence."""
-        whole = self.shares[0]
+        whole, changed = self.shares[0], "noise, grid and frame" if self.frame else "noise and grid"
         return (
             f"Of {whole.n} measurements, {whole.good:.0%} have an ICC(A,1) of at least 0.75 and {whole.excellent:.0%} "
-            f"of at least 0.9 when contours, base, noise and grid change a little ({self.n_patients} patients)."
+            f"of at least 0.9 when contours, base, {changed} change a little ({self.n_patients} patients)."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,6 +104,7 @@ class StabilityResult:
             str(v): {c: finite(float(x)) for c, x in row.items()} for v, row in self.changes.to_dict("index").items()
         }
         return {
+            "schema": SCHEMA,
             "n_patients": self.n_patients,
             "sentence": self.sentence,
             "shares": [s.to_dict() for s in self.shares],
@@ -169,6 +180,7 @@ def stability(
     cohort: str | Path | Cohort,
     *,
     spec: str | Path | FeatureSpec = DEFAULT_SPEC,
+    beside: str | Path | Cohort | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> StabilityResult:
@@ -180,6 +192,8 @@ def stability(
         A folder in ACDC or M&Ms layout, or a manifest CSV.
     spec : str, Path or FeatureSpec
         What to compute.
+    beside : str, Path or Cohort, optional
+        The same patients with the masks of neighbouring frames; the frame is not tested without.
     jobs : int
         Worker processes; the result does not depend on it.
     progress : callable or None
@@ -194,11 +208,12 @@ def stability(
     NothingUsableError
         If fewer than 5 independent patients could be measured.
     CohortError, SpecError
-        If the cohort or the specification cannot be read.
+        If a cohort or the specification cannot be read, or ``beside`` has none of the patients.
     """
     found, settings = as_cohort(cohort), as_spec(spec)
+    others = _others(found, beside)
     results: list[tuple[CaseResult, dict[str, Row]]] = []
-    calls = (delayed(_measured)(ref, settings) for ref in found.cases)
+    calls = (delayed(_measured)(ref, settings, others.get(ref.patient_id)) for ref in found.cases)
     for result, rows in Parallel(n_jobs=jobs, return_as="generator")(calls):
         results.append((result, rows))
         if progress is not None:
@@ -266,7 +281,7 @@ def perturbed_predictions(model: ModelBundle, case: Case, spec: FeatureSpec) -> 
 
 
 def write_stability(result: StabilityResult, path: str | Path) -> None:
-    """Write the coefficients of every measurement as CSV.
+    """Write the coefficients of every measurement as CSV, and the summary as JSON beside it.
 
     Raises
     ------
@@ -278,9 +293,20 @@ def write_stability(result: StabilityResult, path: str | Path) -> None:
         ["" if isinstance(v, float) and np.isnan(v) else str(v) for v in row] for row in flat.to_numpy(dtype=object)
     ]
     write_text(format_delimited(list(flat.columns), rows), Path(path))
+    write_json(result.to_dict(), Path(path).with_suffix(".json"))
 
 
-def _measured(ref: CaseRef, spec: FeatureSpec) -> tuple[CaseResult, dict[str, Row]]:
+def _others(cohort: Cohort, beside: str | Path | Cohort | None) -> dict[str, CaseRef]:
+    if beside is None:
+        return {}
+    others = {ref.patient_id: ref for ref in as_cohort(beside).cases}
+    if not any(ref.patient_id in others for ref in cohort.cases):
+        msg = "The cohort of neighbouring frames has none of the patients."
+        raise CohortError(msg, code="E_TABLE", hint="Use the same identifiers in both.")
+    return others
+
+
+def _measured(ref: CaseRef, spec: FeatureSpec, other: CaseRef | None) -> tuple[CaseResult, dict[str, Row]]:
     """Measure one case as drawn and in every variant that can be measured."""
     result = case_row(ref, spec)
     if result.values is None:
@@ -291,6 +317,9 @@ def _measured(ref: CaseRef, spec: FeatureSpec) -> tuple[CaseResult, dict[str, Ro
             rows[name] = _numbers(describe_case(variant, spec)[0])
         except CaseError:
             continue
+    next_to = case_row(other, spec).values if other is not None else None
+    if next_to is not None:
+        rows[FRAME] = _numbers(next_to)
     return result, rows
 
 
@@ -321,7 +350,7 @@ def _summary(patients: Sequence[dict[str, Row]], spec: FeatureSpec, issues: tupl
     for kind in dict.fromkeys(_kind(name) for name in names[1:]):
         some = [0, *(i for i, name in enumerate(names) if i and _kind(name) == kind)]
         table[f"icc_a_1_{kind}"] = feature_stability(columns, values[:, some])["icc_a_1"]
-    notes = [FRAMES] if "es" in spec.phases else []
+    notes = [NO_FRAMES] if "es" in spec.phases and FRAME not in names else []
     for name in names[1:]:
         missing = sum(name not in rows for rows in patients)
         if missing:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from radiocard.cardiac.function import volume_ml
 from radiocard.errors import UsageError
 from radiocard.image import LABELS_ACDC
 from radiocard.simulate.classes import CLASSES
-from radiocard.simulate.cohort import simulate_cohort, simulate_patient
+from radiocard.simulate.cohort import simulate_cohort, simulate_frames, simulate_patient
 from radiocard.simulate.images import SITES
 
 
@@ -208,3 +209,19 @@ def test_a_simulated_case_can_be_sent_to_another_process():
 def test_refuses_impossible_calls(kwargs, text):
     with pytest.raises(UsageError, match=text):
         simulate_cohort(**{"seed": 0, "per_class": 1, **kwargs})
+
+
+def test_the_frame_beside_is_one_of_twenty_of_a_cosine_and_the_patient_stays_the_same():
+    patient, beside = simulate_frames("NOR", 0, seed=4)
+    alone = simulate_patient("NOR", 0, seed=4).case
+    for key in alone.images:
+        np.testing.assert_array_equal(patient.case.images[key].array, alone.images[key].array)
+    volumes = {
+        (name, phase): volume_ml(case.masks["cine", phase], "lv_cavity")
+        for name, case in (("drawn", alone), ("beside", beside))
+        for phase in ("ed", "es")
+    }
+    stroke = volumes["drawn", "ed"] - volumes["drawn", "es"]
+    share = (1 - np.cos(np.pi / 10)) / 2
+    assert volumes["drawn", "ed"] - volumes["beside", "ed"] == pytest.approx(share * stroke, abs=0.01 * stroke)
+    assert volumes["beside", "es"] - volumes["drawn", "es"] == pytest.approx(share * stroke, abs=0.01 * stroke)

@@ -5,7 +5,7 @@ from scipy.integrate import quad
 from radiocard.simulate.classes import CLASSES
 from radiocard.simulate.cohort import simulate_patient
 from radiocard.simulate.grid import ANGLE_STEPS, Grid, label_slices
-from radiocard.simulate.heart import HeartParameters, end_diastole, end_systole, profile
+from radiocard.simulate.heart import HeartParameters, end_diastole, end_systole, part_of_systole, profile
 from radiocard.simulate.truth import heart_truth, segment_thickness
 
 PLAIN = HeartParameters(
@@ -134,3 +134,13 @@ def test_truth_of_every_group_is_within_physiology():
         assert truth["lvef_pct"] == pytest.approx(100 * (1 - truth["lvesv_ml"] / truth["lvedv_ml"]))
         assert truth["mwt_max_mm"] == max(truth[f"wt_aha_{n:02d}_ed_mm"] for n in range(1, 17))
         assert all(np.isfinite(v) for v in truth.values())
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 1.0])
+def test_part_of_systole_has_ejected_its_share_and_keeps_the_wall(share):
+    p = changed(deficit=0.3)
+    ed = end_diastole(p)
+    part = part_of_systole(p, ed, share)
+    assert part.lv_ml() == pytest.approx(p.lvedv_ml * (1 - share * p.lvef), rel=1e-6)
+    assert part.rv_ml() == pytest.approx(ed.rv_ml() * (1 - share * p.rvef), rel=1e-6)
+    assert part.myocardium_ml() == pytest.approx(p.myocardium_ml, rel=1e-6)

@@ -1,19 +1,22 @@
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from radiocard.errors import CohortError
 from radiocard.evaluation.increment import PRIMARY
+from radiocard.evaluation.likelihood import likelihood_ratio_test
 from radiocard.image import Image
 from radiocard.io.cohort import write_manifest_cohort
 from radiocard.io.store import read_table, write_table
 from radiocard.simulate.cohort import simulate_patient
 from radiocard.specs import read_spec
-from radiocard.study.increment import increment, single_index
-from radiocard.study.increment_result import write_increment
+from radiocard.study.increment import _planned, increment, single_index
+from radiocard.study.increment_result import page, write_increment
 from radiocard.study.texture_control import CONTROLS, control_case
 
 PER_CLASS = 12
@@ -93,6 +96,35 @@ def test_a_control_is_the_same_every_time_and_keeps_the_masks(control, spec):
     assert not np.array_equal(other.images["cine", "ed"].array, one.images["cine", "ed"].array)
 
 
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(60, 5))
+    y = np.where(x[:, 0] + rng.normal(size=60) > 0, "a", "b")
+    table = pd.DataFrame(x, columns=list("pqrst"))
+    return SimpleNamespace(table=table, y=y, groups=np.arange(60))
+
+
+def test_a_planned_test_is_given_where_it_is_valid(data):
+    found = _planned(data, ["q"], ["p"])
+    expected = likelihood_ratio_test(data.table, data.y, data.groups, base=["q"], added=["p"])
+    assert found.found == expected
+    assert f"chi-squared {expected.statistic:.2f}, 1 degrees of freedom" in found.sentence
+    assert found.sentence.startswith("Likelihood-ratio test of p added to q, named beforehand")
+
+
+def test_a_planned_test_that_is_not_valid_says_why(data):
+    found = _planned(data, list("qrst"), ["p"])
+    assert found.found is None
+    assert "not given. The larger model has 5 columns and the smallest class" in found.sentence
+
+
+def test_without_named_columns_the_result_says_why_there_is_no_test(result):
+    assert result.planned is None
+    assert "not given. The steps above are penalised" in page(result)
+    assert result.to_dict()["likelihood_ratio"]["found"] is None
+
+
 def test_files_and_command(result, cohort, tmp_path, monkeypatch):
     from radiocard.cli import app
     from radiocard.study import increment as study
@@ -103,9 +135,12 @@ def test_files_and_command(result, cohort, tmp_path, monkeypatch):
     assert json.loads(paths[1].read_text(encoding="utf-8"))["steps"][0]["name"] == "single"
     asked = {}
     monkeypatch.setattr(study, "increment", lambda found, **options: asked.update(options) or result)
-    told = CliRunner().invoke(app, ["increment", str(cohort), "-o", str(tmp_path / "out"), "--no-controls"])
+    told = CliRunner().invoke(
+        app, ["increment", str(cohort), "-o", str(tmp_path / "out"), "--no-controls", "--test-added", "a, b"]
+    )
     assert told.exit_code == 0, told.output
     assert result.sentence in told.output
+    assert (asked["test_base"], asked["test_added"]) == ([], ["a", "b"])
     assert (asked["controls"], asked["models"], asked["task"]) == (False, ["logistic"], "cine")
     assert (tmp_path / "out" / "increment.md").is_file()
 

@@ -5,9 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from radiocard.cardiac.function import volume_ml
-from radiocard.errors import NothingUsableError
-from radiocard.io.cohort import read_cohort
-from radiocard.simulate.cohort import simulate_patient
+from radiocard.errors import CohortError, NothingUsableError
+from radiocard.io.cohort import read_cohort, write_manifest_cohort
+from radiocard.simulate.cohort import simulate_frames, simulate_patient
 from radiocard.specs import read_spec
 from radiocard.study.predict import spec_of
 from radiocard.study.stability import (
@@ -93,7 +93,36 @@ def test_coefficients_of_every_measurement_by_kind(result):
     mean = "lv_myocardium__cine_ed__original__stat_mean"
     assert table.loc[mean, "icc_a_1_noise"] > 0.9
     assert result.shares[0].family == "all"
-    assert any("not the frames beside" in note for note in result.notes)
+    assert any(note.startswith("Frame: not available.") for note in result.notes)
+    assert "and grid change" in result.sentence
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """Five patients, and the same one frame away; the last one is missing there."""
+    folder = tmp_path_factory.mktemp("frames")
+    both = [simulate_frames("NOR", i, seed=4) for i in range(5)]
+    drawn = write_manifest_cohort((patient.case for patient, _ in both), folder / "drawn")
+    return drawn, write_manifest_cohort((beside for _, beside in both[:4]), folder / "beside"), both
+
+
+def test_neighbouring_frames_are_measured_as_they_were_drawn(frames):
+    drawn, beside, both = frames
+    found = stability(drawn, spec=SPEC, beside=beside)
+    apart = [
+        volume_ml(b.masks["cine", "ed"], "lv_cavity") - volume_ml(p.case.masks["cine", "ed"], "lv_cavity")
+        for p, b in both[:4]
+    ]
+    assert found.changes.loc["frame", "lvedv_ml_mean"] == pytest.approx(sum(apart) / 5)
+    assert found.changes.loc["frame", "lvef_pct_mean"] < 0
+    assert found.table.loc["lvedv_ml", "icc_a_1_frame"] > 0.95
+    assert found.notes == ("frame: not possible in 1 of 5 patients, who count as unchanged.",)
+    assert "noise, grid and frame change" in found.sentence
+
+
+def test_frames_of_other_patients_are_refused(few, frames):
+    with pytest.raises(CohortError, match="cohort of neighbouring frames has none of the patients"):
+        stability(few, spec=SPEC, beside=replace(few, cases=()))
 
 
 def test_too_few_patients_are_refused_and_identical_images_count_once(few):
