@@ -88,7 +88,8 @@ def monitor(model: ModelBundle, table: pd.DataFrame) -> Monitoring:
     ModelError
         If columns are missing (``E_COLUMNS``), or a simulated model would judge real patients (``E_SIMULATED``).
     CohortError
-        If the table lacks the digests of the images (``E_COLUMNS``).
+        If the table lacks the digests of the images (``E_COLUMNS``), or holds only patients of the training
+        (``E_TABLE``).
     UsageError
         If there are fewer than 20 patients on a side.
     """
@@ -105,6 +106,7 @@ def monitor(model: ModelBundle, table: pd.DataFrame) -> Monitoring:
     fresh = table[~known]
     groups = image_groups({i: digests[i] for i in map(str, fresh.index)})
     twice = pd.Series([groups[i] for i in map(str, fresh.index)], dtype=object).duplicated().to_numpy(dtype=bool)
+    _require_newcomers(fresh, n_rows=len(table))
     incoming = fresh[~twice][list(model.columns)].astype(float)
     first = np.unique(model.groups, return_index=True)[1]
     classes = np.array(model.classes)
@@ -130,6 +132,13 @@ def write_monitoring(found: Monitoring, path: str | Path) -> None:
         If the file cannot be written.
     """
     write_json(found.to_dict(), Path(path))
+
+
+def _require_newcomers(fresh: pd.DataFrame, *, n_rows: int) -> None:
+    if fresh.empty:
+        known = f"{n_rows} patients, all of them from the training of this model" if n_rows else "no patient"
+        msg = f"The table holds {known}: nobody new is there to compare with the training cohort."
+        raise CohortError(msg, code="E_TABLE", hint="Extract a table of patients who were examined since the training.")
 
 
 def _row(c: ColumnDrift, *, used: bool) -> str:

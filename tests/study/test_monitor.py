@@ -50,8 +50,19 @@ def test_training_patients_and_copies_are_left_out(model, table):
 
 
 def test_too_few_new_patients_are_refused(model, table):
-    with pytest.raises(UsageError, match="30 training and 0 incoming patients"):
+    few = as_new(table).iloc[:5]
+    few.attrs = dict(table.attrs)
+    with pytest.raises(UsageError, match="30 training and 5 incoming patients"):
+        monitor(model, few)
+
+
+def test_a_table_of_training_patients_only_is_refused_and_says_so(model, table):
+    with pytest.raises(CohortError, match="holds 30 patients, all of them from the training of this model: nobody new"):
         monitor(model, table)
+    nobody = table.iloc[:0]
+    nobody.attrs = dict(table.attrs)
+    with pytest.raises(CohortError, match="holds no patient: nobody new"):
+        monitor(model, nobody)
 
 
 def test_a_table_of_another_specification_is_refused(model, table):
