@@ -9,7 +9,8 @@ import xgboost
 from scipy.special import softmax
 
 from radiocard.errors import ModelError, UsageError
-from radiocard.explain.shap_values import _permutation, check_additivity, explain, explain_cohort
+from radiocard.explain.shap_methods import _permutation
+from radiocard.explain.shap_values import check_additivity, explain, explain_cohort
 from radiocard.models.fitted import FittedModel
 from radiocard.models.pipeline import build_pipeline
 from radiocard.specs import ModelRecipe
