@@ -68,6 +68,9 @@ CODES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "W_FEATURE_UNDEFINED": ("warn", "Some features of a region are undefined."),
         "W_EXTRA_COLUMNS": ("warn", "The table has columns that the model does not use."),
         "W_THICK_SLICES": ("warn", "Texture in space was asked for on thick slices."),
+        "W_MASK_WARN": ("warn", "A network drew the masks, and its quality estimate warns of them."),
+        "W_MASK_ASK": ("warn", "A network drew the masks, and its quality estimate asks for a person."),
+        "W_NETWORK_SEEN": ("warn", "The networks that drew the mask learned from this image."),
         "W_SLICES": ("warn", "The stack of slices has a gap or too few slices."),
     }
 )

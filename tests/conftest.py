@@ -109,3 +109,62 @@ def map_model(_map_table, small_plan):
     import radiocard
 
     return radiocard.train(_map_table, task="t1-amyloid", models=["logistic"], plan=small_plan)
+
+
+class LevelNetwork:
+    """Reads the class from the grey value: darkest background, then RV, myocardium, brightest LV cavity."""
+
+    def logits(self, stack):
+        import numpy as np
+
+        level = np.rint((stack - stack.min()) / max(np.ptp(stack), 1e-6) * 3).astype(int)
+        return (np.eye(4, dtype=np.float32)[level] * 12).transpose(0, 3, 1, 2)
+
+
+@pytest.fixture(scope="session")
+def level_ensemble():
+    """Ensemble of two networks that read the class from the grey value; neither learned from anyone."""
+    from radiocard.segmentation.backend import Ensemble
+    from radiocard.segmentation.card import NetworkCard, NetworkMember
+    from radiocard.specs import read_network
+
+    def member(name):
+        return NetworkMember(
+            name=name,
+            files={"safetensors": (f"{name}.safetensors", "0" * 64)},
+            n_train=1,
+            n_validation=1,
+            best_epoch=1,
+            validation_dice={},
+            history=(),
+            trained_on=(),
+        )
+
+    card = NetworkCard(
+        schema="radiocard/network-card/1",
+        recipe=read_network("dynunet_cpu"),
+        labels="acdc",
+        members=(member("fold-1"), member("fold-2")),
+        n_patients=3,
+        simulated=True,
+        device="cpu",
+        versions={},
+    )
+    return Ensemble(card, (LevelNetwork(), LevelNetwork()), "onnx")
+
+
+@pytest.fixture(scope="session")
+def level_cases():
+    """Three simulated patients whose grey values are their classes."""
+    from radiocard.image import LABELS_ACDC, Image
+    from radiocard.simulate.cohort import simulate_patient
+
+    cases = []
+    for index, group in enumerate(("NOR", "DCM", "HCM")):
+        case = simulate_patient(group, index, seed=7).case
+        images = {}
+        for key, mask in case.masks.items():
+            codes = sum((mask.array == mask.labels[name]) * code for name, code in LABELS_ACDC.items())
+            images[key] = Image(codes * 100.0, mask.affine, mask.oriented)
+        cases.append(replace(case, images=images))
+    return cases

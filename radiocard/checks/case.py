@@ -34,7 +34,8 @@ def check_case(case: Case, spec: FeatureSpec) -> list[Issue]:
         Refusing: ``E_PHASE``, ``E_GEOMETRY``, ``E_NONFINITE``, ``E_EMPTY_ROI``,
         ``E_ROI_SIZE``, ``E_LABEL_ANATOMY``, and for maps those of
         :func:`radiocard.checks.units.check_units`. Warning: ``W_COMPONENTS``, ``W_SLICES``,
-        ``W_PHASE`` where both phases are the same image.
+        ``W_PHASE`` where both phases are the same image, ``W_MASK_WARN`` and ``W_MASK_ASK`` where a
+        network drew the masks and doubts them.
     """
     issues: list[Issue] = []
     for key in _keys(case, spec):
@@ -51,7 +52,7 @@ def check_case(case: Case, spec: FeatureSpec) -> list[Issue]:
             issues += check_units(
                 image, mask, sequence=key[0], declared_unit=None, case=case.patient_id, field=f"{role}.image"
             )
-    return issues + _same_image(case, spec)
+    return issues + _same_image(case, spec) + _doubted_mask(case)
 
 
 def check_grid(image: Image, mask: Image, *, tolerance_voxel: float, case: str, field: str) -> list[Issue]:
@@ -170,6 +171,21 @@ def _same_image(case: Case, spec: FeatureSpec) -> list[Issue]:
         return []
     message = "The images of end-diastole and end-systole are identical."
     return [Issue("W_PHASE", message, case.patient_id, hint="Check the frame numbers.")]
+
+
+def _doubted_mask(case: Case) -> list[Issue]:
+    """Return what the quality estimate of a network said, where it drew the masks."""
+    network, hint = case.clinical.get("mask_network"), "Look at the masks on the images, and correct them."
+    texts = {
+        "warn": ("W_MASK_WARN", "its quality estimate warns of them"),
+        "ask": ("W_MASK_ASK", "its quality estimate asks a person to look at them"),
+    }
+    code, words = texts.get(str(case.clinical.get("mask_verdict")), ("", ""))
+    return (
+        [Issue(code, f"The masks were drawn by the network {network}; {words}.", case.patient_id, "mask", hint)]
+        if code
+        else []
+    )
 
 
 def _grids(image: Image, mask: Image) -> str:

@@ -7,12 +7,13 @@ import traceback
 
 import typer
 
-from radiocard.cli import cohorts, engine, evidence, models, reports
+from radiocard.cli import cohorts, describe, engine, evidence, models, reports
 from radiocard.cli.compare import compare
 from radiocard.cli.console import BUG, INTERRUPTED, exit_code, heed_interrupts, note
 from radiocard.cli.leakage import check_leakage, lock
 from radiocard.cli.maps import maps
 from radiocard.cli.monitor import monitor
+from radiocard.cli.segment import segment
 from radiocard.cli.transfer import transfer
 
 EPILOG = (
@@ -36,6 +37,7 @@ app = typer.Typer(
     radiocard evaluate heart.model table.parquet -o out   how good is it, honestly?
     radiocard report heart.model COHORT --patient ID -o report.html
     radiocard map fit|ecv|align|measure                   T1, T2, T2*, ECV maps one by one
+    radiocard segment train|predict|evaluate|export       masks from a network (extras cnn, onnx)
 
     COHORT is a folder in ACDC or M&Ms layout, or a manifest CSV.
 
@@ -56,6 +58,11 @@ for command in (
     transfer,
     evidence.increment,
     evidence.stability,
+    describe.audit,
+    describe.odds,
+    describe.phenotypes,
+    describe.rank,
+    describe.attach,
     reports.explain,
     reports.report,
     engine.features,
@@ -65,6 +72,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(maps)
+app.add_typer(segment)
 
 
 def main() -> None:

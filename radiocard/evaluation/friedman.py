@@ -16,6 +16,7 @@ from radiocard.evaluation.intervals import LEVEL
 
 FloatArray = NDArray[np.floating[Any]]
 
+SCHEMA = "radiocard/ranking/1"
 INDEPENDENT_ROWS = ("sites", "data sets")
 
 
@@ -39,6 +40,8 @@ class FriedmanNemenyi:
         Nemenyi p-values.
     note : str
         Empty, or why the p-values are rough.
+    rows : str
+        What the rows are.
     """
 
     models: tuple[str, ...]
@@ -49,10 +52,28 @@ class FriedmanNemenyi:
     critical_difference: float
     p_pairs: FloatArray
     note: str
+    rows: str
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        best = self.models[int(np.argmin(self.mean_ranks))]
+        apart = [
+            m
+            for m, r in zip(self.models, self.mean_ranks, strict=True)
+            if r - self.mean_ranks.min() > self.critical_difference
+        ]
+        worse = f"worse than it beyond chance: {', '.join(apart)}" if apart else "no other is shown to be worse"
+        return (
+            f"Over {self.n} {self.rows}, {best} ranks first on average (Friedman p = {self.p:.3f}); {worse} (Nemenyi, "
+            f"critical difference {self.critical_difference:.2f} ranks). {self.note}".strip()
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {
+            "schema": SCHEMA,
+            "sentence": self.sentence,
             "models": list(self.models),
             "n": self.n,
             "mean_ranks": self.mean_ranks.tolist(),
@@ -112,4 +133,5 @@ def friedman_nemenyi(table: pd.DataFrame, *, rows: str, higher_is_better: bool =
         critical_difference=float(studentized_range.ppf(LEVEL, k, np.inf)) / math.sqrt(2) * spread,
         p_pairs=np.minimum(studentized_range.sf(apart, k, np.inf), 1.0),
         note=rough,
+        rows=rows,
     )

@@ -17,6 +17,7 @@ from radiocard.evaluation.intervals import Estimate, finite, holm
 
 FloatArray = NDArray[np.floating[Any]]
 
+SCHEMA = "radiocard/odds-ratios/1"
 ENOUGH_EVENTS = 10.0
 MAX_ITERATIONS = 200
 _Z = 1.959963984540054
@@ -76,6 +77,23 @@ class OddsRatios:
     events_per_variable: float
     left_out: int
     warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        ratios = [
+            {"column": r.column, "label": r.label, "step": r.step, "ratio": r.ratio.to_dict()} for r in self.ratios
+        ]
+        return {
+            "schema": SCHEMA,
+            "reference": self.reference,
+            "ratios": ratios,
+            "p_values": dict(self.p_values),
+            "p_holm": dict(self.p_holm),
+            "events": dict(self.events),
+            "events_per_variable": self.events_per_variable,
+            "left_out": self.left_out,
+            "warnings": list(self.warnings),
+        }
 
 
 def odds_ratios(X: pd.DataFrame, y: ArrayLike, groups: ArrayLike, *, reference: str) -> OddsRatios:

@@ -28,6 +28,7 @@ FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.intp]
 Method = Literal["kmeans", "gaussian_mixture"]
 
+SCHEMA = "radiocard/phenotypes/1"
 STABLE = 0.75
 ALPHA = 0.05
 PATIENTS_PER_COMPONENT = 10
@@ -110,6 +111,31 @@ class Phenotypes:
     chosen: Grouping | None
     profile: pd.DataFrame
     sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON; no patient is named."""
+        tried = [
+            {
+                "k": t.k,
+                "sizes": np.bincount(t.labels, minlength=t.k).tolist(),
+                "jaccard": list(t.jaccard),
+                "adjusted_rand": t.adjusted_rand,
+                "separation": t.separation,
+                "p_holm": t.p_holm,
+                "holds": t.holds,
+            }
+            for t in self.tried
+        ]
+        return {
+            "schema": SCHEMA,
+            "sentence": self.sentence,
+            "n_patients": len(self.ids),
+            "columns": list(self.columns),
+            "explained": list(self.explained),
+            "tried": tried,
+            "chosen": None if self.chosen is None else self.chosen.k,
+            "profile": [[float(v) for v in row] for row in self.profile.to_numpy()],
+        }
 
 
 def phenotypes(

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from radiocard.errors import CaseError, CaseRefusedError, Issue
+from radiocard.errors import CaseError, CaseRefusedError, Issue, ReadError
 from radiocard.image import DRAWN_SCAR, LGE, MAPS, SCAR_REGIONS, STILL, Case, Image, Key, LabelMap
 from radiocard.io.map_files import Unit, read_map
 from radiocard.io.nifti import MAX_BYTES, read_image, read_label_map
@@ -23,8 +23,10 @@ class FilePair:
 
     Parameters
     ----------
-    image, mask : Path
-        NIfTI files.
+    image : Path
+        NIfTI file, or a folder of DICOM maps.
+    mask : Path or None
+        NIfTI file; None where the heart is not segmented yet.
     frame : int or None
         Zero-based frame of a four-dimensional file.
     unit : str or None
@@ -32,7 +34,7 @@ class FilePair:
     """
 
     image: Path
-    mask: Path
+    mask: Path | None
     frame: int | None = None
     unit: str | None = None
 
@@ -95,6 +97,10 @@ class CaseRef:
             with _collected(issues):
                 images[key] = _image(key, pair, case, max_bytes)
             with _collected(issues):
+                if pair.mask is None:
+                    msg = "The case is not segmented: it names no mask."
+                    hint = "'radiocard segment predict' makes masks."
+                    raise ReadError(msg, code="E_MISSING", case=case, field=f"{role}.mask", hint=hint)
                 masks[key] = read_label_map(
                     pair.mask, self.labels, case=case, field=f"{role}.mask", frame=frame, max_bytes=max_bytes
                 )
@@ -147,7 +153,7 @@ def missing_files(patient_id: str, files: Mapping[Key, FilePair]) -> tuple[Issue
     issues = []
     for key, pair in files.items():
         for role, path in (("image", pair.image), ("mask", pair.mask)):
-            if not (exists(path) or (role == "image" and key[0] in MAPS and path.is_dir())):
+            if path is not None and not (exists(path) or (role == "image" and key[0] in MAPS and path.is_dir())):
                 message = f"The {role} of {role_of(key)} does not exist."
                 hint = "Check the cohort's folder or manifest."
                 issues.append(Issue("E_MISSING", message, patient_id, f"{role_of(key)}.{role}", hint))

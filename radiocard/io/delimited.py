@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from radiocard.errors import CohortError
 
@@ -182,3 +183,12 @@ def _named(table: Delimited, code: str) -> Delimited:
         msg = f"{table.name}: column {double[0]!r} occurs more than once."
         raise CohortError(msg, code=code)
     return Delimited(table.name, header, [[row[i] for i in keep] for row in table.rows], table.lines)
+
+
+def cell_text(value: Any) -> str:
+    """Return a value as the text of a cell: numbers in full, nothing for None, text that cannot be a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(float(value)) if isinstance(value, int | float) else neutralise(str(value))

@@ -32,7 +32,7 @@ class _Row:
     clinical: Mapping[str, Any]
 
 
-def read_manifest(path: Path) -> tuple[list[CaseRef], list[Issue]]:
+def read_manifest(path: Path, *, masks: bool = True) -> tuple[list[CaseRef], list[Issue]]:
     """Return the cases of a manifest.
 
     Parameters
@@ -41,6 +41,9 @@ def read_manifest(path: Path) -> tuple[list[CaseRef], list[Issue]]:
         CSV with the columns ``patient_id, image, mask, labels``; ``sequence`` (``cine`` where it
         is empty), ``phase`` (``ed`` or ``es`` of a cine, empty otherwise), ``unit`` of a map that is not
         in ms or %, ``frame``, ``visit`` and covariates. Relative paths start at its folder.
+    masks : bool
+        Whether hearts are segmented. If not, ``mask`` and ``labels`` are not looked at, and an empty
+        phase stands for a whole cine in one four-dimensional file.
 
     Returns
     -------
@@ -56,8 +59,8 @@ def read_manifest(path: Path) -> tuple[list[CaseRef], list[Issue]]:
         If a column is missing, a patient, sequence and phase occur twice, rows of one
         patient contradict each other, or a cell cannot be understood.
     """
-    raw = _known_names(read_delimited(path))
-    rows = _rows(raw)
+    raw = _known_names(read_delimited(path), REQUIRED if masks else REQUIRED[:2])
+    rows = _rows(raw, masks=masks)
     if not rows:
         msg = f"{raw.name} names no case."
         raise CohortError(msg)
@@ -65,19 +68,20 @@ def read_manifest(path: Path) -> tuple[list[CaseRef], list[Issue]]:
     grouped: dict[str, list[_Row]] = {}
     for row in rows:
         grouped.setdefault(row.patient_id, []).append(row)
-    cases = [_case(patient_id, group, path.parent) for patient_id, group in grouped.items()]
+    cases = [_case(patient_id, group, path.parent, masks=masks) for patient_id, group in grouped.items()]
     extra = [name for name in raw.header if name not in {*REQUIRED, *OPTIONAL, *KNOWN}]
     return cases, near_misses(extra)
 
 
-def _known_names(raw: Delimited) -> Delimited:
+def _known_names(raw: Delimited, required: tuple[str, ...]) -> Delimited:
     known = {*REQUIRED, *OPTIONAL, *KNOWN}
     header = [name.casefold() if name.casefold() in known else name for name in raw.header]
-    for name in (*REQUIRED, *(() if "sequence" in header else ("phase",))):
+    phase = () if "sequence" in header or required is not REQUIRED else ("phase",)
+    for name in (*required, *phase):
         if name in header:
             continue
         close = difflib.get_close_matches(name, header, n=1)
-        hint = f"Is it the column {close[0]!r}?" if close else f"A manifest needs: {', '.join((*REQUIRED, 'phase'))}."
+        hint = f"Is it the column {close[0]!r}?" if close else f"A manifest needs: {', '.join((*required, *phase))}."
         msg = f"{raw.name} lacks the column {name!r}."
         raise CohortError(msg, field=name, hint=hint)
     double = [name for name in known if header.count(name) > 1]
@@ -87,7 +91,7 @@ def _known_names(raw: Delimited) -> Delimited:
     return Delimited(raw.name, header, raw.rows, raw.lines)
 
 
-def _rows(raw: Delimited) -> list[_Row]:
+def _rows(raw: Delimited, *, masks: bool) -> list[_Row]:
     records = raw.records()
     known = [name for name in KNOWN if name in raw.header]
     others = [name for name in raw.header if name not in {*REQUIRED, *OPTIONAL, *KNOWN}]
@@ -100,17 +104,17 @@ def _rows(raw: Delimited) -> list[_Row]:
         clinical |= {name: typed[name][index] for name in others}
         if cells["visit"]:
             clinical["visit"] = cells["visit"]
-        key = _key(cells, f"{raw.name}: line {line}")
+        key = _key(cells, f"{raw.name}: line {line}", whole_cine=not masks)
         rows.append(_Row(line, cells["patient_id"], key, cells, clinical))
     return rows
 
 
-def _key(cells: Mapping[str, str], where: str) -> Key:
+def _key(cells: Mapping[str, str], where: str, *, whole_cine: bool) -> Key:
     sequence, phase = cells["sequence"].casefold() or "cine", cells["phase"].casefold()
     if sequence not in SEQUENCES:
         msg = f"{where}: sequence is {cells['sequence']!r}, expected {' or '.join(SEQUENCES)}."
         raise CohortError(msg, field="sequence")
-    if sequence == "cine" and phase not in PHASES:
+    if sequence == "cine" and phase not in PHASES and not (whole_cine and phase == STILL):
         msg = f"{where}: phase is {cells['phase']!r}, expected {' or '.join(PHASES)}."
         raise CohortError(msg, field="phase")
     if sequence != "cine" and phase != STILL:
@@ -146,14 +150,14 @@ def _check_ids(rows: list[_Row], name: str) -> None:
             raise CohortError(msg, code="E_DUPLICATE_ID", case=case, hint="One row per patient, sequence and phase.")
 
 
-def _case(patient_id: str, rows: list[_Row], folder: Path) -> CaseRef:
+def _case(patient_id: str, rows: list[_Row], folder: Path, *, masks: bool) -> CaseRef:
     problem = id_problem(patient_id)
     if problem:
         message = f"The identifier {shown(patient_id)} {problem}."
         hint = "Use letters, digits, '-' and '_'."
         issue = Issue("E_PATH", message, field="patient_id", hint=hint)
         return CaseRef(f"unsafe-id-in-line-{rows[0].line}", {}, {}, issues=(issue,))
-    maps = [parse_labels(row.cells["labels"], case=patient_id) for row in rows]
+    maps = [parse_labels(row.cells["labels"], case=patient_id) if masks else {} for row in rows]
     for row, labels in zip(rows, maps, strict=True):
         if labels != maps[0]:
             msg = (
@@ -164,8 +168,9 @@ def _case(patient_id: str, rows: list[_Row], folder: Path) -> CaseRef:
     files: dict[Key, FilePair] = {}
     issues: list[Issue] = []
     for row in rows:
-        image, mask = (_resolve(row, role, folder, issues) for role in ("image", "mask"))
-        if image is not None and mask is not None:
+        image = _resolve(row, "image", folder, issues)
+        mask = _resolve(row, "mask", folder, issues) if masks else None
+        if image is not None and (mask is not None or not masks):
             files[row.key] = FilePair(image, mask, _frame(row), row.cells["unit"] or None)
     issues += missing_files(patient_id, files)
     simulated = bool(clinical.pop("simulated", False))

@@ -35,12 +35,13 @@ _CLINICAL = {
 
 def mnms_tables(folder: Path) -> list[Path]:
     """Return the CSV files of a folder whose first line names ``External code``."""
-    found = []
-    for path in sorted(folder.glob("*.csv")):
-        with path.open("rb") as stream:
-            if CODE.encode() in stream.readline(4096):
-                found.append(path)
-    return found
+    return [path for path in sorted(folder.glob("*.csv")) if is_mnms_table(path)]
+
+
+def is_mnms_table(path: Path) -> bool:
+    """Whether the first line of a file names ``External code``."""
+    with path.open("rb") as stream:
+        return CODE.encode() in stream.readline(4096)
 
 
 def read_mnms(table: Path) -> tuple[list[CaseRef], list[Issue]]:

@@ -62,6 +62,18 @@ def read_image(
     return Image(array, affine, oriented)
 
 
+def count_frames(path: str | Path, *, case: str | None, field: str, max_bytes: int = MAX_BYTES) -> int:
+    """Return how many frames a NIfTI file holds; 1 for a three-dimensional one.
+
+    Raises
+    ------
+    ReadError, GeometryError
+        As :func:`read_image`.
+    """
+    declared, _ = read_voxels(Path(path), Where(case, field), frame=0, max_bytes=max_bytes)
+    return declared.frames
+
+
 def read_label_map(
     path: str | Path,
     labels: Mapping[str, int],

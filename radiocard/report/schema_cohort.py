@@ -9,6 +9,7 @@ from pydantic import Field
 from radiocard.report.schema_base import Count, Part, Probability, Provenance
 from radiocard.report.schema_checklist import Reporting
 from radiocard.report.schema_evidence import Performance, Reasons, Trust
+from radiocard.report.schema_further import Further
 from radiocard.report.schema_patient import BullsEye
 
 Link = Annotated[str, Field(pattern=r"^(#[A-Za-z0-9_-]+|[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*)$")]
@@ -227,6 +228,8 @@ class CohortReport(Part):
     """Section 5."""
     reasons: Reasons | None = None
     """Section 6."""
+    further: list[Further] = Field(default_factory=list)
+    """Sections 3 to 6: what other commands found, attached to the evaluation."""
     checklists: Reporting | None = None
     """Section 8."""
     methods: list[str] = Field(default_factory=list)

@@ -37,6 +37,7 @@ from radiocard.specs.models import (
 from radiocard.specs.read import (
     SCHEMAS,
     read_as,
+    read_network,
     read_recipe,
     read_spec,
     read_task,
@@ -44,6 +45,7 @@ from radiocard.specs.read import (
     shipped_names,
     spec_differences,
 )
+from radiocard.specs.segmentation import NetworkRecipe
 from radiocard.specs.validate import parse_as
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "Interval",
     "IvhSettings",
     "ModelRecipe",
+    "NetworkRecipe",
     "Normalisation",
     "Physiology",
     "PyradiomicsNames",
@@ -76,6 +79,7 @@ __all__ = [
     "TextureSettings",
     "parse_as",
     "read_as",
+    "read_network",
     "read_recipe",
     "read_spec",
     "read_task",

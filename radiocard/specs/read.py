@@ -11,10 +11,12 @@ from typing import Any, Literal, TypeVar
 from radiocard.errors import SpecError
 from radiocard.specs.base import Frozen
 from radiocard.specs.checklists import ChecklistSpec
+from radiocard.specs.classifier import ClassifierRecipe
 from radiocard.specs.features import FeatureSpec
 from radiocard.specs.models import EvaluationPlan, FeaturePools, ModelRecipe, ReferenceSpec, RuleSpec, TaskSpec
 from radiocard.specs.pyradiomics import from_parameters, is_parameter_file
 from radiocard.specs.safe_yaml import load_yaml
+from radiocard.specs.segmentation import NetworkRecipe
 from radiocard.specs.validate import parse_as
 
 SCHEMAS: Mapping[str, type[Frozen]] = {
@@ -26,6 +28,8 @@ SCHEMAS: Mapping[str, type[Frozen]] = {
     "radiocard/evaluation/1": EvaluationPlan,
     "radiocard/task/1": TaskSpec,
     "radiocard/checklist/1": ChecklistSpec,
+    "radiocard/network/1": NetworkRecipe,
+    "radiocard/image-classifier/1": ClassifierRecipe,
 }
 T = TypeVar("T", bound=Frozen)
 
@@ -82,6 +86,11 @@ def read_task(source: str | Path) -> TaskSpec:
     return read_as(TaskSpec, source, "models")
 
 
+def read_network(source: str | Path) -> NetworkRecipe:
+    """Read the recipe of a segmentation network by shipped name (``dynunet``, ``unet``) or path."""
+    return read_as(NetworkRecipe, source, "models")
+
+
 def read_as(kind: type[T], source: str | Path, folder: Literal["feature_specs", "models"]) -> T:
     """Read a specification of a given kind by shipped name or by path.
 
@@ -132,6 +141,6 @@ def _locate(source: str | Path, folder: Literal["feature_specs", "models"], kind
     names = shipped_names(folder, kind)
     close = difflib.get_close_matches(str(source), names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Shipped: {', '.join(names)}."
-    what = {ModelRecipe: "model recipe", TaskSpec: "task"}.get(kind, "specification")
+    what = {ModelRecipe: "model recipe", TaskSpec: "task", NetworkRecipe: "network recipe"}.get(kind, "specification")
     msg = f"There is no shipped {what} {str(source)!r}."
     raise SpecError(msg, hint=hint)

@@ -75,10 +75,12 @@ def testing_facts(run: Run) -> dict[str, Fact]:
         "predictions": "The frozen model file answered; nothing was fitted again."
         if run.external
         else "Each patient was answered by models fitted without this patient and without anyone with the same image.",
-        "development_only": None
+        "external": _external(run),
+        "stability": None,  # these are made by commands of their own, and attached to the report
+        "ladder": None,
+        "drift": None
         if run.external
         else NotApplicable("The same patients trained and tested the models, in folds; no other data were evaluated."),
-        "external": _external(run),
     }
 
 

@@ -128,7 +128,7 @@ def report_patient(
     answer = _answer(model, found, answered, like)
     clinical, numbers, settings = found.case.clinical, found.numbers, found.spec.cardiac
     ranges = parts.reference_ranges(numbers, clinical, settings)
-    rows = parts.check_rows(found.issues, parts.checks_of(found.heart))
+    rows = parts.check_rows(found.issues, {**parts.mask_check(clinical), **parts.checks_of(found.heart)})
     return PatientReport(
         patient_id=found.case.patient_id,
         study=task_of(model).study,
@@ -159,7 +159,7 @@ def report_patient(
         record=Record(
             model=model_card(model),
             warnings=[row for row in rows if not row.passed],
-            provenance=provenance(model, command),
+            provenance=provenance(model, command, network=clinical.get("mask_network")),
         ),
     )
 
@@ -226,11 +226,15 @@ def model_card(model: ModelBundle) -> ModelCard:
     )
 
 
-def provenance(model: ModelBundle, command: str | None) -> Provenance:
-    """Return versions, hashes, seed and command."""
+def provenance(model: ModelBundle, command: str | None, *, network: str | None = None) -> Provenance:
+    """Return versions, hashes, seed and command; ``network`` is what drew the masks."""
     return Provenance(
         versions=software_versions(),
-        hashes={"model": model.model_id, "specification": model.feature_spec_hash},
+        hashes={
+            "model": model.model_id,
+            "specification": model.feature_spec_hash,
+            **({"segmentation network": network} if network else {}),
+        },
         seed=model.seed,
         command=command,
         created=datetime.now(UTC).strftime("%Y-%m-%d"),

@@ -110,7 +110,7 @@ PASSED = (
     "All input checks that bear on the answer passed, and the patient is not unlike the training patients. "
     "This concerns the input, not the probability."
 )
-UNRELIABLE = frozenset({"W_PHASE"})
+UNRELIABLE = frozenset({"W_PHASE", "W_MASK_ASK"})
 NO_EFFECT_ON_ANSWER = frozenset(
     {"W_ORIENTATION", "W_LEVELS", "W_FEATURE_UNDEFINED", "W_CONSTANT", "W_IDENTICAL_IMAGES"}
 )
@@ -126,6 +126,17 @@ def checks_of(heart: Measured) -> Checks:
     """Return the input checks that bear on a study, in words."""
     own = MAP_CHECKS if isinstance(heart, MapMeasures) else {} if isinstance(heart, ScarMeasures) else CINE_CHECKS
     return {**CHECKS, **own, **LAST_CHECKS}
+
+
+def mask_check(clinical: Mapping[str, Any]) -> Checks:
+    """Return the check of masks that a network drew; nothing where a person did."""
+    network = clinical.get("mask_network")
+    if not network:
+        return {}
+    sure = clinical.get("mask_confidence")
+    least = f", least certain region {100 * float(sure):.0f} % sure" if sure is not None else ""
+    text = f"Masks drawn by the network {network} and accepted by its quality estimate{least}"
+    return {text: ("MASK", ("W_MASK_WARN", "W_MASK_ASK"))}
 
 
 def check_rows(issues: Iterable[Issue], checks: Checks) -> list[CheckRow]:
