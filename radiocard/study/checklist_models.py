@@ -18,6 +18,7 @@ COMPARISONS_SHOWN = 4
 SELECTED_BY = MappingProxyType(
     {"anova": "ANOVA F", "anova_per_class": "ANOVA F of each class in turn", "mutual_info": "mutual information"}
 )
+DEVELOPMENT_ONLY = "The same patients trained and tested the models, in folds; no other data were evaluated."
 METRICS_WHY = (
     "Balanced accuracy so that a large class does not carry the result, log-loss and Brier score because they reward "
     "honest probabilities, AUC for the ranking, calibration apart."
@@ -54,6 +55,7 @@ def modelling_facts(run: Run) -> dict[str, Fact]:
 def testing_facts(run: Run) -> dict[str, Fact]:
     """Return how models were tested and what came out."""
     evidence, scores = run.evidence, run.evidence.scores[SELECTED]
+    development_only = None if run.external else NotApplicable(DEVELOPMENT_ONLY)
     kept = "no test patient was in training, by identifier or image" if run.external else "every step is fitted there"
     return {
         "design": evidence.design,
@@ -78,9 +80,8 @@ def testing_facts(run: Run) -> dict[str, Fact]:
         "external": _external(run),
         "stability": None,  # these are made by commands of their own, and attached to the report
         "ladder": None,
-        "drift": None
-        if run.external
-        else NotApplicable("The same patients trained and tested the models, in folds; no other data were evaluated."),
+        "development_only": development_only,
+        "drift": development_only,
     }
 
 
