@@ -117,11 +117,12 @@ def read_model(data: bytes) -> ModelBundle:
     """Rebuild a bundle from the bytes of a model file; see :func:`load_model`."""
     content, members = open_archive(data, schema=SCHEMA)
     document = parse_document(content)
+    refuse_changed(content)
     return restore_bundle(document, checked_arrays(document.arrays, members))
 
 
 def open_archive(data: bytes, *, schema: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the document of a model file, which is of a schema and as it was written, and its other members.
+    """Return the document of a model file of one schema, not yet checked, and its other members.
 
     Raises
     ------
@@ -131,10 +132,20 @@ def open_archive(data: bytes, *, schema: str) -> tuple[dict[str, Any], dict[str,
     members = _members(data)
     content = _parse_json(members.pop(DOCUMENT))
     _check_version(content, schema)
-    if document_id(content) != content.get("model_id"):
+    return content, members
+
+
+def refuse_changed(content: Mapping[str, Any]) -> None:
+    """Refuse a document whose hash is not the one that it states.
+
+    Raises
+    ------
+    ModelError
+        If it differs.
+    """
+    if document_id(content) != content["model_id"]:
         msg = "Model file: model.json was changed after it was written (its hash differs)."
         raise ModelError(msg)
-    return content, members
 
 
 def _members(data: bytes) -> dict[str, bytes]:

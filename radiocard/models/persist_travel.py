@@ -13,7 +13,7 @@ from radiocard.models.codecs.arrays import Array, ArrayReader
 from radiocard.models.codecs.registry import CODECS
 from radiocard.models.decoding import ARRAY_NAME, ArrayEntry, Seed, Setting, Sha256, Strict, Text, take_arrays
 from radiocard.models.encoding import array_entry, document_id
-from radiocard.models.persist import MAX_FILE, checked_arrays, open_archive, pack_archive
+from radiocard.models.persist import MAX_FILE, checked_arrays, open_archive, pack_archive, refuse_changed
 from radiocard.models.recipes import candidates
 from radiocard.models.travel import ADAPTATIONS, Adaptation, TravellingModel, site_pipeline
 from radiocard.specs import ModelRecipe, parse_as
@@ -112,6 +112,7 @@ def read_site_model(data: bytes) -> TravellingModel:
         first = error.errors()[0]
         msg = f"Model file: model.json, {'.'.join(map(str, first['loc']))[:120]}: {first['msg']}."
         raise ModelError(msg) from None
+    refuse_changed(content)
     return _restore(document, checked_arrays(document.arrays, members))
 
 
