@@ -57,7 +57,7 @@ def contour_distances_mm(mask: LabelMap) -> dict[str, FloatArray]:
     """
     spacing = np.asarray(mask.spacing_mm[:2])
     out = {}
-    for name, region in _outlined(mask).items():
+    for name, region in outlined_regions(mask).items():
         distance = np.full(region.shape, np.inf)
         for k in np.flatnonzero(region.any(axis=(0, 1))):
             distance[:, :, k] = _slice_distance(region[:, :, k], spacing)
@@ -103,10 +103,10 @@ def move_contours(
         told = ", ".join(f"{d:g}" for d in moves.values())
         msg = f"Contours are to be moved by {told} mm, expected at most {MAX_MOVE_MM:g} mm."
         raise UsageError(msg)
-    outlines = _outlined(mask)
+    outlines = outlined_regions(mask)
     used = contour_distances_mm(mask) if distances is None else distances
     moved = {name: _moved(old, used[name], moves[name]) if moves[name] else old for name, old in outlines.items()}
-    return _composed(mask, moved)
+    return composed_mask(mask, moved)
 
 
 def drop_basal_slice(mask: LabelMap) -> LabelMap:
@@ -185,33 +185,7 @@ def shift_grid(image: Image, mask: LabelMap, *, pixels: float, hollow: bool = Fa
     far = 2 * MAX_MOVE_MM
     found = contour_distances_mm(mask)
     moved = {name: _sampled(np.clip(d, -far, far), pixels) < 0 for name, d in found.items()}
-    return replace(image, array=values, affine=affine), replace(_composed(mask, moved), affine=affine)
-
-
-def _outlined(mask: LabelMap) -> dict[str, BoolArray]:
-    drawn = {name: mask.array == mask.labels[name] for name in REGIONS if name in mask.labels}
-    out: dict[str, BoolArray] = {}
-    if "lv_cavity" in drawn:
-        out[CAVITY] = drawn["lv_cavity"]
-    if "lv_myocardium" in drawn:
-        out[WHOLE] = drawn["lv_myocardium"] | drawn.get("lv_cavity", False)
-    if "rv_cavity" in drawn:
-        out[RIGHT] = drawn["rv_cavity"]
-    return out
-
-
-def _composed(mask: LabelMap, moved: Mapping[str, BoolArray]) -> LabelMap:
-    """Write outlines as labels; what lies within the epicardium is left ventricle."""
-    labels = mask.array.copy()
-    numbers = mask.labels
-    labels[np.isin(labels, [numbers[name] for name in REGIONS if name in numbers])] = 0
-    if RIGHT in moved:
-        labels[moved[RIGHT]] = numbers["rv_cavity"]
-    if WHOLE in moved:
-        labels[moved[WHOLE]] = numbers["lv_myocardium"]
-    if CAVITY in moved:
-        labels[moved[CAVITY] & moved.get(WHOLE, np.True_)] = numbers["lv_cavity"]
-    return replace(mask, array=labels)
+    return replace(image, array=values, affine=affine), replace(composed_mask(mask, moved), affine=affine)
 
 
 def _base(mask: LabelMap) -> tuple[int, int]:
@@ -227,6 +201,33 @@ def _base(mask: LabelMap) -> tuple[int, int]:
     half = profile.size // 2
     step = 1 if profile[-half:].sum() > profile[:half].sum() else -1
     return (int(slices[-1]), 1) if step > 0 else (int(slices[0]), -1)
+
+
+def outlined_regions(mask: LabelMap) -> dict[str, BoolArray]:
+    """Return what lies within each drawn outline: ``cavity``, ``whole`` (cavity and myocardium), ``right``."""
+    drawn = {name: mask.array == mask.labels[name] for name in REGIONS if name in mask.labels}
+    out: dict[str, BoolArray] = {}
+    if "lv_cavity" in drawn:
+        out[CAVITY] = drawn["lv_cavity"]
+    if "lv_myocardium" in drawn:
+        out[WHOLE] = drawn["lv_myocardium"] | drawn.get("lv_cavity", False)
+    if "rv_cavity" in drawn:
+        out[RIGHT] = drawn["rv_cavity"]
+    return out
+
+
+def composed_mask(mask: LabelMap, moved: Mapping[str, BoolArray]) -> LabelMap:
+    """Write outlines as labels; what lies within the epicardium is left ventricle."""
+    labels = mask.array.copy()
+    numbers = mask.labels
+    labels[np.isin(labels, [numbers[name] for name in REGIONS if name in numbers])] = 0
+    if RIGHT in moved:
+        labels[moved[RIGHT]] = numbers["rv_cavity"]
+    if WHOLE in moved:
+        labels[moved[WHOLE]] = numbers["lv_myocardium"]
+    if CAVITY in moved:
+        labels[moved[CAVITY] & moved.get(WHOLE, np.True_)] = numbers["lv_cavity"]
+    return replace(mask, array=labels)
 
 
 def _moved(region: BoolArray, distance: FloatArray, move_mm: float) -> BoolArray:
