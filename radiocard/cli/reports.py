@@ -90,6 +90,9 @@ def demo(
         str, typer.Option(help="cine, t1-amyloid, ecv-amyloid, t1-dcm, t1-hhd-hcm, t2-myocarditis or lge-scar.")
     ] = "cine",
     seed: Annotated[int, typer.Option(min=0, help="Another seed simulates other patients.")] = 1,
+    segment: Annotated[
+        bool, typer.Option("--segment", help="Let a small network draw the masks (extra onnx or cnn).")
+    ] = False,
     jobs: JobsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
@@ -99,11 +102,12 @@ def demo(
     radiocard demo
     radiocard demo -o somewhere --seed 7
     radiocard demo --task t1-amyloid
+    radiocard demo --segment                 from images, without masks
     """
     from radiocard.study.demo import demo as study
 
     compile_first()
-    result = study(output, task=task, seed=seed, jobs=jobs, say=note, progress=progress)
+    result = study(output, task=task, seed=seed, segment=segment, jobs=jobs, say=note, progress=progress)
     if as_json:
         say_json(result.to_dict())
         return

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from radiocard.errors import MissingExtraError, ModelError, UsageError
 from radiocard.segmentation.card import NetworkCard, NetworkMember, read_card, read_weights
 from radiocard.segmentation.quality_model import QualityModel, read_quality
+from radiocard.specs import shipped_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -149,6 +150,11 @@ def open_ensemble(folder: str | Path, *, backend: Backend = "auto", quality: str
     judge = quality if quality is not None else beside if beside.is_file() else None
     networks = tuple(load(place, card, member) for member in card.members)
     return Ensemble(card, networks, chosen, None if judge is None else read_quality(judge))
+
+
+def demo_network() -> Path:
+    """Return the folder of the small network that comes with radiocard: it knows simulated hearts alone."""
+    return shipped_folder("models") / "demo_network"
 
 
 def torch_module(folder: str | Path, card: NetworkCard, member: NetworkMember) -> nn.Module:

@@ -14,10 +14,12 @@ import numpy as np
 
 from radiocard.errors import UsageError
 from radiocard.evaluation.result import SELECTED, NestedResult
-from radiocard.io.cohort import read_cohort, write_manifest_cohort
+from radiocard.io.cohort import Cohort, read_cohort, write_manifest_cohort
 from radiocard.io.store import output_lock, write_table, write_text
+from radiocard.io.unsegmented import read_unsegmented
 from radiocard.models.bundle import ModelBundle
 from radiocard.models.persist import save_model
+from radiocard.segmentation.backend import Ensemble, demo_network, open_ensemble
 from radiocard.simulate.bayes import bayes_accuracy
 from radiocard.simulate.classes import CLASSES
 from radiocard.simulate.cohort import SimulatedCase, simulate_cohort
@@ -31,6 +33,8 @@ from radiocard.study.evaluate import from_nested, write_evaluation
 from radiocard.study.extract import extract
 from radiocard.study.patient import report_patient, write_report
 from radiocard.study.predict import predict_table, write_predictions
+from radiocard.study.segment_predict import segment as draw
+from radiocard.study.segment_predict import write_segmentation
 from radiocard.study.train import DEFAULT_TASK, learning_data, n_steps, read_plan, train_with_evidence
 
 PER_CLASS = 14
@@ -38,6 +42,7 @@ PLAN = "demo"
 BAYES_DRAWS = 20_000
 LGE_TASK = "lge-scar"
 MARKER = ".radiocard-demo"
+SEGMENTED = "segmented"
 WALL = ("lvedvi_ml_m2", "lvmi_g_m2", "septal_excess")
 Progress = Callable[[str, int], AbstractContextManager[Callable[..., None]]]
 
@@ -111,6 +116,7 @@ def demo(
     seed: int = 1,
     jobs: int = 1,
     permute_classes: bool = False,
+    segment: bool = False,
     say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> DemoResult:
@@ -129,6 +135,8 @@ def demo(
         Worker processes; the result does not depend on it.
     permute_classes : bool
         Give every patient the diagnosis of another: accuracy must then be chance.
+    segment : bool
+        Let the small network that comes with radiocard draw the masks of the cine.
     say : callable or None
         Gets a line at each step.
     progress : callable or None
@@ -141,7 +149,9 @@ def demo(
     Raises
     ------
     UsageError
-        If the folder holds something else, or nothing simulates the task.
+        If the folder holds something else, nothing simulates the task, or the network does not draw it.
+    MissingExtraError
+        If ``segment`` is asked for without onnxruntime or torch.
     OutputError
         If it cannot be written.
     """
@@ -150,12 +160,18 @@ def demo(
     bar = progress or (lambda *_: nullcontext(lambda *_: None))
     asked = read_task(task)
     simulation = _simulation(asked)
+    network = _network(asked) if segment else None
     with output_lock(folder / "demo"):
         cohort_folder = _clear(folder)
-        command = f"radiocard demo{'' if task == DEFAULT_TASK else f' --task {task}'} --seed {seed}"
+        command = (
+            f"radiocard demo{'' if task == DEFAULT_TASK else f' --task {task}'} --seed {seed}{' --segment' * segment}"
+        )
         tell(f"Simulating {simulation.n_classes * PER_CLASS} patients at three sites (seed {seed})")
         patients = simulation.cohort(seed, permute_classes)
         cohort = read_cohort(write_manifest_cohort((p.case for p in patients), cohort_folder))
+        drawn: tuple[str, ...] = ()
+        if network is not None:
+            cohort, drawn = _draw(network, cohort_folder, bar)
         with bar("Measuring", len(cohort.cases)) as step:
             table = extract(cohort, spec=asked.spec, jobs=jobs, progress=step)
         write_table(table, folder / "table.parquet")
@@ -185,7 +201,7 @@ def demo(
         }
     seconds = time.perf_counter() - started
     lines = _lines(model, evaluation.summary["metrics"], seconds, simulation, permuted=permute_classes)
-    return DemoResult(paths[0], reports, lines, seconds)
+    return DemoResult(paths[0], reports, (*drawn, *lines), seconds)
 
 
 def pick_patients(result: NestedResult) -> dict[str, str]:
@@ -221,12 +237,30 @@ def _clear(folder: Path) -> Path:
             msg = f"The folder {cohort.name!r} in {folder.name!r} was not made by a demo."
             raise UsageError(msg, hint="Choose another output folder with -o.")
         write_text("This folder is written anew by each run of the demo.\n", marker)
-    for part in (cohort / "images", cohort / "masks"):
+    for part in (cohort / "images", cohort / "masks", cohort / SEGMENTED / "masks"):
         if part.is_dir() and not part.is_symlink():
             shutil.rmtree(part)
     for page in folder.glob("patient_*.*"):
         page.unlink()
     return cohort
+
+
+def _network(task: TaskSpec) -> Ensemble:
+    if task.name != DEFAULT_TASK:
+        msg = f"The network of the demo draws the cine only, not the task {task.name!r}."
+        raise UsageError(msg, field="segment")
+    return open_ensemble(demo_network())
+
+
+def _draw(network: Ensemble, folder: Path, bar: Progress) -> tuple[Cohort, tuple[str, ...]]:
+    """Put masks of the network in the place of those that the simulation knows."""
+    found = read_unsegmented(folder)
+    with bar("Drawing masks", len(found.cases)) as step:
+        result = draw(found, network, flips=False, progress=step)
+    verdicts = [case.verdict for case in result.cases]
+    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
+    manifest = write_segmentation(result, folder / SEGMENTED)
+    return read_cohort(manifest), (f"Masks by the network {result.short_id}, run by {result.backend}: {counts}.",)
 
 
 def _simulation(task: TaskSpec) -> _Simulation:

@@ -18,7 +18,7 @@ from radiocard.study.segment_evaluate import reader_mask, segment_case
 from radiocard.study.segment_predict import findings
 
 DEGRADED = ("noise", "blur", "coarse", "motion")
-SEVERITIES = (0.0, 0.3, 0.6, 1.0)
+SEVERITIES = (0.0, 0.5, 1.0)
 DICE_LIMIT = 0.8
 WARN_FALSE_ALARMS, ASK_FALSE_ALARMS = 0.10, 0.05
 
