@@ -9,6 +9,8 @@ import typer
 
 from radiocard.cli.cohorts import JsonOption
 from radiocard.cli.console import OK, PARTIAL, note, progress, say, say_issues, say_json
+from radiocard.cli.segment_classify import classify
+from radiocard.cli.segment_pretrain import pretrain
 
 if TYPE_CHECKING:
     from radiocard.evaluation.intervals import Estimate
@@ -19,8 +21,10 @@ segment = typer.Typer(
     name="segment",
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Masks from a network: train, predict, evaluate, export. Extras: cnn (torch, MONAI), onnx (onnxruntime).",
+    help="Masks from a network, and networks that see images alone. Extras: cnn (torch, MONAI), onnx (onnxruntime).",
 )
+segment.command()(classify)
+segment.command()(pretrain)
 SegmentedArgument = Annotated[
     Path, typer.Argument(help="Cohort with masks: ACDC or M&Ms folder, or manifest CSV.", show_default=False)
 ]

@@ -27,6 +27,22 @@ def test_a_good_case_has_no_finding(make_case, spec):
     assert check_case(make_case(), spec) == []
 
 
+@pytest.mark.parametrize(
+    ("verdict", "code", "words"),
+    [("warn", "W_MASK_WARN", "warns of them"), ("ask", "W_MASK_ASK", "asks a person to look at them")],
+)
+def test_a_network_that_doubts_its_masks_is_heard(make_case, spec, verdict, code, words):
+    case = replace(make_case(), clinical={"mask_network": "net-1a2b", "mask_verdict": verdict})
+    assert only(check_case(case, spec), code, "mask") == (
+        f"The masks were drawn by the network net-1a2b; its quality estimate {words}."
+    )
+
+
+def test_masks_that_were_accepted_are_no_finding(make_case, spec):
+    case = replace(make_case(), clinical={"mask_network": "net-1a2b", "mask_verdict": "accept"})
+    assert check_case(case, spec) == []
+
+
 # --- phases and grids
 
 

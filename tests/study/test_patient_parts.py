@@ -2,7 +2,15 @@ import pytest
 
 from radiocard.errors import Issue
 from radiocard.models.rule import read_rule
-from radiocard.study.patient_parts import CHECKS, CINE_CHECKS, LAST_CHECKS, check_rows, light, published_rule
+from radiocard.study.patient_parts import (
+    CHECKS,
+    CINE_CHECKS,
+    LAST_CHECKS,
+    check_rows,
+    light,
+    mask_check,
+    published_rule,
+)
 from radiocard.study.sure import Likeness
 
 HEART = {
@@ -26,6 +34,8 @@ CLASSES = ("DCM", "HCM", "MINF", "NOR", "RV")
         (("W_ORIENTATION", "W_IDENTICAL_IMAGES"), None, "reliable"),
         (("W_PHYSIOLOGY",), None, "caution"),
         (("W_MODEL_INPUT",), None, "caution"),
+        (("W_MASK_WARN",), None, "caution"),
+        (("W_MASK_ASK",), None, "not reliable"),
         (("W_PHASE", "W_PHYSIOLOGY"), None, "not reliable"),
         ((), "forced", "not reliable"),
     ],
@@ -40,6 +50,17 @@ def test_the_light_follows_the_input_checks(codes, override, level):
 def test_a_patient_unlike_the_training_is_not_called_reliable(how, level):
     found = light([], override=None, like=Likeness(how, "LVEF sticks out."))
     assert (found.level, found.causes) == (level, ["LVEF sticks out."])
+
+
+def test_who_drew_the_masks_is_said_where_it_was_a_network():
+    assert mask_check({"sex": "F"}) == {}
+    checks = mask_check({"mask_network": "net-1a2b", "mask_confidence": 0.973})
+    (row,) = check_rows([], checks)
+    assert row.passed
+    assert row.message == (
+        "Masks drawn by the network net-1a2b and accepted by its quality estimate, least certain region 97 % sure"
+    )
+    assert not any(row.passed for row in check_rows([Issue("W_MASK_WARN", "doubt")], checks))
 
 
 def test_every_check_is_listed_once_passed_or_failed():
