@@ -62,7 +62,8 @@ def test_patients_that_differ_are_refused(simulated_folder, model, recipe, tmp_p
     found = read_unsegmented(simulated_folder)
     with pytest.raises(CohortError, match="trained on 30 patients, the cohort has 29"):
         compare_deep(replace(found, cases=found.cases[1:]), model, tmp_path, recipe=recipe)
-    stranger = replace(found.cases[0], patient_id="stranger")
+    files = found.cases[0].files
+    stranger = replace(found.cases[0], files=dict(zip(files, reversed(files.values()), strict=True)))  # other images
     with pytest.raises(CohortError, match="not trained on this patient"):
         compare_deep(replace(found, cases=(stranger, *found.cases[1:])), model, tmp_path, recipe=recipe)
     with pytest.raises(UsageError, match="no usable patient 'nobody'"):
