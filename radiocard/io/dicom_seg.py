@@ -155,7 +155,7 @@ def _read_series(folder: Path, where: Where) -> tuple[list[Frame], list[Dataset]
         for name in _MAY_BE_EMPTY:
             if name not in source:
                 setattr(source, name, "")  # the standard asks for the attribute, not for a value
-    return frames, sources
+    return frames, list[Dataset](sources)
 
 
 def _at_frame(frames: Sequence[Frame], sources: Sequence[Dataset], frame: int | None, where: Where) -> list[int]:
@@ -196,7 +196,7 @@ def _on_grid(mask: LabelMap, shape: tuple[int, ...], affine: FloatArray, where: 
     apart = float(np.linalg.norm(found - (turn @ corners + offset[:, None]), axis=0).max())
     if apart > TOLERANCE_VOXEL:
         raise _off_grid(mask, shape, f"corners are {apart:.3g} voxels apart", where)
-    return np.flip(array, [row for row in range(3) if flips[row]])
+    return np.flip(array, tuple(row for row in range(3) if flips[row]))
 
 
 def _off_grid(mask: LabelMap, shape: tuple[int, ...], what: str, where: Where) -> GeometryError:

@@ -22,7 +22,7 @@ from radiocard.specs.segmentation import NetworkRecipe
 IMAGE, MASK = "image", "mask"
 
 
-class SliceMotion(RandomizableTransform, MapTransform):  # type: ignore[misc]
+class SliceMotion(RandomizableTransform, MapTransform):
     """Take some lines of k-space from a displaced heart: motion between heartbeats, in each slice on its own.
 
     Parameters

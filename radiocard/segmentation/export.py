@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,16 +82,18 @@ def _export(folder: Path, card: NetworkCard, member: NetworkMember) -> NetworkMe
     varying = torch.export.Dim("slices", min=1, max=512)
     buffer = io.BytesIO()
     try:
-        program = torch.onnx.export(
-            module,
-            (sample,),
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_shapes=({0 if flat else 4: varying},),
-            opset_version=_OPSET,
-            dynamo=True,
-            verbose=False,
-        )
+        with warnings.catch_warnings():  # of torch about itself: nothing that a user could change
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                module,
+                (sample,),
+                input_names=["image"],
+                output_names=["logits"],
+                dynamic_shapes=({0 if flat else 4: varying},),
+                opset_version=_OPSET,
+                dynamo=True,
+                verbose=False,
+            )
     except ImportError as error:
         msg = f"Exporting a network needs onnxscript: {error}."
         raise MissingExtraError(msg, hint="Install with: pip install 'radiocard[cnn,onnx]'") from None
