@@ -109,8 +109,8 @@ def diagnosis_of(where: str, keep: Path) -> dict[str, Any]:
         told = pd.DataFrame(result.probabilities["rf"].mean(axis=0), index=index, columns=columns)
         told.to_csv(keep / f"{name}.csv")
         files.append(keep / f"{name}.csv")
-    truth = keep / "truth.parquet"
-    tables["reader"].loc[both][["diagnosis", "image_sha256"]].to_parquet(truth)
+    truth = keep / "truth.csv"
+    tables["reader"].loc[both][["diagnosis", "image_sha256"]].to_csv(truth, index_label="patient_id")
     return {"n": len(both), "page": markdown(compare(files, truth=truth, plan="evaluation"))}
 
 

@@ -72,7 +72,7 @@ def _diagnosis(diagnosis: dict[str, Any]) -> list[str]:
         f"Random forest on the pool `physiology`, five classes, {diagnosis['n']} patients, the same nested folds for "
         "both: measured from masks of the reader, and from the masks above.",
         "",
-        *diagnosis["page"].replace("\n## ", "\n### ").splitlines()[2:],
+        *diagnosis["page"].split("\n## Agreement")[0].replace("\n## ", "\n### ").splitlines()[2:],
         "",
     ]
 

@@ -95,6 +95,8 @@ def plan_folds(people: Sequence[Person], recipe: NetworkRecipe, *, folds: int) -
         parts = [(everyone, np.empty(0, dtype=np.intp))]
     else:
         diagnoses = [person.diagnosis for person in people]
+        if max(map(diagnoses.count, diagnoses)) < folds:  # none can be spread over the folds
+            diagnoses = [""] * len(people)
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         parts = list(splitter.split(everyone[:, None], diagnoses, groups))
     out = []

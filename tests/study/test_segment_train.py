@@ -44,6 +44,12 @@ def test_folds_do_not_depend_on_chance(people):
         np.testing.assert_array_equal(a.train, b.train)
 
 
+def test_groups_smaller_than_the_number_of_folds_are_not_spread(people):
+    alone = [replace(person, diagnosis=str(n)) for n, person in enumerate(people[:6])]
+    folds = plan_folds(alone, RECIPE, folds=3)
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(6))
+
+
 def test_too_few_patients_are_refused(people):
     with pytest.raises(CohortError, match="2 patients with different images are usable, expected at least 3"):
         plan_folds([*people[:2], people[1]], RECIPE, folds=1)
