@@ -40,8 +40,8 @@ Made by `benchmarks/deep_comparator.py`. 70 ACDC training patients of five class
 What it does and does not say: the classes of ACDC are *defined* by volumes, ejection fraction and wall
 thickness, so a classifier that is given these measurements has the easier task, and the masks were drawn by
 experts. In each fold the network learns from about 45 patients and stops by 11 more. Published end-to-end
-CNNs without masks reach an accuracy of 0.77 to 0.78 on ACDC with more patients; this one is a peer of a size that a processor trains
-in minutes, not the best that can be done.
+CNNs without masks reach an accuracy of 0.77 to 0.78 on ACDC; this one is a peer of a size
+that a processor trains in minutes, not the best that can be done.
 
 """
 
