@@ -8,13 +8,14 @@ engine took; arrays are read and objects made before the clock starts, but for t
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
+
+from memory import peak_mb
 
 LABELS = {"rv_cavity": 1, "lv_myocardium": 2, "lv_cavity": 3}
 LOG_SIGMA = [1.0, 2.0, 3.0]
@@ -175,7 +176,7 @@ def main() -> None:
     make, package = ENGINES[sys.argv[1]]
     if len(sys.argv) > 2:
         make(json.loads(sys.argv[2]))()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak_mb())
         return
     print(json.dumps({"version": version(package)}), flush=True)
     for line in sys.stdin:

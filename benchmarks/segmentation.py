@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from memory import peak_mb
 from segmentation_page import page
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import GroupKFold
@@ -199,7 +199,7 @@ def timed(where: str, network: Path, backend: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, flips in (("fast", False), ("full", True)):
         out[name] = float(np.median([segment_case(case, ensemble, flips=flips).seconds for case in cases]))
-    return out | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "n": len(cases)}
+    return out | {"peak_mb": peak_mb(), "n": len(cases)}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import typer
 
 from radiocard.cli.cohorts import JsonOption
 from radiocard.cli.console import OK, PARTIAL, note, progress, say, say_issues, say_json
+from radiocard.cli.segment_adopt import adopt
 from radiocard.cli.segment_classify import classify
 from radiocard.cli.segment_pretrain import pretrain
 
@@ -23,6 +24,7 @@ segment = typer.Typer(
     rich_markup_mode=None,
     help="Masks from a network, and networks that see images alone. Extras: cnn (torch, MONAI), onnx (onnxruntime).",
 )
+segment.command()(adopt)
 segment.command()(classify)
 segment.command()(pretrain)
 SegmentedArgument = Annotated[

@@ -60,6 +60,21 @@ def test_evaluate_prints_agreement(cohort, network, tmp_path):
     assert (tmp_path / "o" / "agreement.csv").is_file()
 
 
+def test_masks_of_another_program_are_adopted(cohort, tmp_path):
+    masks = tmp_path / "cohort" / "masks"
+    pattern = "{patient}_cine_{phase}.nii.gz"
+    args = ["segment", "adopt", str(cohort), str(masks), "--by", "stated", "--pattern", pattern]
+    out = run.invoke(app, [*args, "--labels", "acdc", "-o", str(tmp_path / "o")])
+    assert out.exit_code == 0, out.output
+    assert "3 of 3 patients" in out.stdout
+    next(iter(masks.iterdir())).unlink()
+    out = run.invoke(app, [*args, "--labels", "acdc", "-o", str(tmp_path / "p")])
+    assert out.exit_code == 3
+    assert "2 of 3 patients" in out.stdout
+    out = run.invoke(app, [*args, "-o", str(tmp_path / "q")])
+    assert "--labels goes with --by stated" in str(out.exception)
+
+
 def test_without_the_extra_training_says_what_to_install(cohort, tmp_path):
     code = f"{ABSENT}from radiocard.cli import main; main()"
     done = subprocess.run(
