@@ -57,7 +57,11 @@ FEATURES: tuple[Feature, ...] = (
     Feature("empty_regions", "regions without a voxel", 1, 0),
     Feature("missing_slices", "slices without a region between its ends", 1, 0),
     Feature("enclosed_fraction", "part of the border of the LV cavity that is myocardium", -1),
-    Feature("least_enclosed_fraction", "the same in the worst slice away from the base", -1),
+    Feature(
+        "least_enclosed_fraction",
+        "part of the border of the LV cavity that is myocardium, in the worst slice away from the base",
+        -1,
+    ),
     Feature("lv_area_jump", "largest jump in area of the LV between slices, relative to its largest area", 1),
     Feature("rv_area_jump", "largest jump in area of the RV between slices, relative to its largest area", 1),
     Feature("lv_centre_jump_mm", "largest jump of the centre of the LV between slices [mm]", 1, 1),
