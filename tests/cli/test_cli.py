@@ -206,7 +206,11 @@ def test_info_says_what_is_installed_and_what_files_hold(workplace, simulated_fo
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_interrupted_gives_exit_130(simulated_folder, tmp_path):
     command = [sys.executable, "-m", "radiocard.cli", "extract", str(simulated_folder), "-o", str(tmp_path / "t.csv")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+
+    def heed():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it, and so do its children
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         for line in process.stderr:
             if "layout" in line:  # said before the first case is read
                 process.send_signal(signal.SIGINT)

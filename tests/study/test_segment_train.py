@@ -94,7 +94,7 @@ class TestTraining:
         evidence = evaluate_segmentation(cohort, tmp_path / "n", flips=False)
         assert [case.n_networks for case in evidence.masks.cases] == [1] * 5
         assert open_ensemble(tmp_path / "n").card.network_id == both.card.network_id
-        with pytest.raises(UsageError, match="belongs to another recipe, cohort or number of folds"):
+        with pytest.raises(UsageError, match="belongs to another recipe, cohort, start or number of folds"):
             train_networks(cohort, tmp_path / "n", recipe=recipe, folds=3)
 
     def test_weights_of_another_ensemble_are_a_start(self, cohort, recipe, tmp_path):
