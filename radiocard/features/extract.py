@@ -17,7 +17,7 @@ from radiocard.features.native import TEXTURE, native_features
 from radiocard.features.prepare import Prepared, prepare_all
 from radiocard.features.registry import ORIGINAL, filter_part, full_tags, texture_column, texture_tags, wanted_features
 from radiocard.features.views import View, views
-from radiocard.image import Case, Image, LabelMap
+from radiocard.image import Case, Image, Key, LabelMap
 from radiocard.specs import Discretisation, FeatureSpec
 
 _MANY = 8
@@ -105,6 +105,7 @@ def extract_case_texture(case: Case, spec: FeatureSpec) -> tuple[Values, list[Is
         If PyRadiomics is asked for and not installed.
     """
     tags = _tags(spec)
+    names = _columns(spec)
     columns: Values = {}
     issues: list[Issue] = []
     for key in spec.keys:
@@ -115,7 +116,7 @@ def extract_case_texture(case: Case, spec: FeatureSpec) -> tuple[Values, list[Is
             issues += more
         for region in spec.regions:
             values = found.get(region, {})
-            columns |= {texture_column(region, *key, tag): values.get(tag) for tag in tags}
+            columns |= zip(names[key, region], map(values.get, tags), strict=True)
     return columns, issues
 
 
@@ -132,7 +133,7 @@ def _phase(
     regions: dict[str, Prepared] = {}
     found: dict[str, Values] = {}
     try:
-        regions, more = prepare_all(image, masks, spec, labelled=_labelled(labels))
+        regions, more = prepare_all(image, masks, spec, labelled=_labelled(labels, masks))
         refused |= more
         found, more = _describe(regions, spec)
         refused |= more
@@ -162,10 +163,11 @@ def _thick_slices(regions: Mapping[str, Prepared], spec: FeatureSpec, case: str,
     return [Issue("W_THICK_SLICES", msg, case, field, "Use a 2D or 2.5D aggregation for stacks of thick slices.")]
 
 
-def _labelled(labels: LabelMap) -> NDArray[np.bool_]:
+def _labelled(labels: LabelMap, masks: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    others = (labels.array == number for region, number in labels.labels.items() if region not in masks)
     union = np.zeros_like(labels.array, dtype=bool)
-    for number in labels.labels.values():
-        union |= labels.array == number
+    for mask in (*masks.values(), *others):
+        union |= mask
     return union
 
 
@@ -206,6 +208,15 @@ def _pyradiomics_tags(spec: FeatureSpec, used: Discretisation) -> tuple[tuple[st
 @lru_cache(maxsize=32)
 def _tags(spec: FeatureSpec) -> tuple[str, ...]:
     return tuple(texture_tags(spec))
+
+
+@lru_cache(maxsize=32)
+def _columns(spec: FeatureSpec) -> dict[tuple[Key, str], list[str]]:
+    return {
+        (key, region): [texture_column(region, *key, tag) for tag in _tags(spec)]
+        for key in spec.keys
+        for region in spec.regions
+    }
 
 
 def _findings(found: Values, inside: NDArray[Any], tags: Sequence[str], case: str, field: str) -> list[Issue]:

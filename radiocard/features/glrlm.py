@@ -73,10 +73,13 @@ def glrlm_features(
 def _count(block: Block, steps: IntArray, n_slices: int, *, meeting: dict[int, Offset] | None) -> Counts:
     n, width = block.grey.size, max(block.shape)
     cells = np.zeros((steps.size, n_slices, n, width), dtype=np.int32)
-    rows, so_far = np.empty_like(block.positions), np.zeros(block.ranks.size, dtype=np.int32)
+    rows, so_far = np.empty_like(block.positions), np.zeros(block.ranks.size, dtype=np.int64)
     block_rows(block.ranks, block.positions, block.slices, n if n_slices > 1 else 0, rows)
+    cells[..., 0] = np.bincount(rows, minlength=n_slices * n).reshape(n_slices, n)
     longest = np.ones(1, dtype=np.int64)
-    _count_runs(block.ranks, block.positions, rows, steps, width, cells[0].size, so_far, cells.reshape(-1), longest)
+    _count_runs(
+        block.positions, rows, steps, *block.alike(steps), width, cells[0].size, so_far, cells.reshape(-1), longest
+    )
     cells = cells[..., : longest[0]]
     cells[..., :-1] -= cells[..., 1:]  # a run of three has voxels with 0, 1 and 2 before them
     if meeting is None:
@@ -105,18 +108,24 @@ def _meets_two(block: Block, offset: Offset) -> bool:
 
 
 @kernel
-def _count_runs(ranks, positions, rows, steps, width, apart, so_far, cells, longest):  # type: ignore[no-untyped-def]
-    """Count voxels by how many of their run come before them, and note the greatest length of a run."""
-    most = np.int32(0)
+def _count_runs(positions, rows, steps, voxels, ends, width, apart, so_far, cells, longest):  # type: ignore[no-untyped-def]
+    """Count voxels by how many of their run come before them, and note the greatest length of a run.
+
+    All were counted as first of their run. What ``so_far`` holds of other directions is below the mark.
+    """
+    most, first = 0, 0
     for m in range(len(steps)):
-        at = m * apart
-        step = steps[m]
-        for v in range(len(positions)):
-            p = np.uint64(positions[v])
-            before = np.uint64(positions[v] - step)
-            length = (so_far[before] + np.int32(1)) * np.int32(ranks[before] == ranks[p])
-            so_far[p] = length
+        mark = (m + 1) << 32
+        for n in range(first, ends[m]):
+            v = np.uint64(voxels[n])
+            p = positions[v]
+            before = so_far[np.uint64(p - steps[m])] - mark
+            length = (before if before > 0 else 0) + 1
+            so_far[np.uint64(p)] = mark + length
             if length > most:
                 most = length
-            cells[np.uint64(at + rows[v] * width + length)] += np.int32(1)
+            cell = np.uint64(m * apart + rows[v] * width)
+            cells[cell] -= np.int32(1)
+            cells[cell + np.uint64(length)] += np.int32(1)
+        first = ends[m]
     longest[0] = most + 1

@@ -26,6 +26,14 @@ from radiocard.errors import OutputError
 from radiocard.io.atomic import write_bytes
 
 Kind = tuple[str, int]  # type and number of axes of an argument
+REAL: Kind = ("<f8", 0)
+WHOLE: Kind = ("<i8", 0)
+OTHER_TYPES = -1000
+"""What the entry to machine code returns where it was made for other arrays."""
+
+HEAD = object.__basicsize__
+"""Size of what each Python object begins with [byte]; a free-threaded Python has another one."""
+
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _CHECKSUM_BYTES = 32
 _NO_ERROR = (0, -2)  # what machine code returns after a value, or after None
@@ -52,6 +60,7 @@ class Kernel:
     def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
         self._loaded: dict[tuple[Kind, ...], Callable[..., int]] = {}
+        self._latest: dict[tuple[type, ...], Callable[..., int]] = {}
 
     def __call__(self, *arguments: Any) -> None:
         """Run the machine code.
@@ -68,27 +77,28 @@ class Kernel:
         RuntimeError
             If the function raised an error.
         """
-        unused = ctypes.c_void_p()
-        flat: list[Any] = [ctypes.addressof(unused), ctypes.addressof(unused)]
-        kinds: list[Kind] = []
-        for argument in arguments:  # laid out as numba hands them over
-            if isinstance(argument, np.ndarray):
-                if not argument.flags.c_contiguous:
-                    msg = f"{self.name} was given an array that is not C-contiguous."
-                    raise TypeError(msg)
-                place = argument.__array_interface__["data"][0]
-                flat += (None, None, argument.size, argument.itemsize, place, *argument.shape, *argument.strides)
-                kinds.append((argument.dtype.str, argument.ndim))
-            elif isinstance(argument, float | np.floating):
-                flat.append(float(argument))
-                kinds.append(("<f8", 0))
-            else:
-                flat.append(operator.index(argument))
-                kinds.append(("<i8", 0))
-        run = self._loaded.get(tuple(kinds)) or self._load(tuple(kinds))
-        if run(*flat) not in _NO_ERROR:
+        flat = [id(a) if isinstance(a, np.ndarray) else a.item() if isinstance(a, np.generic) else a for a in arguments]
+        types = tuple(map(type, arguments))
+        run = self._latest.get(types)
+        status = OTHER_TYPES if run is None else run(*flat)
+        if status == OTHER_TYPES:
+            kinds = tuple(self._kind(argument) for argument in arguments)
+            self._latest[types] = run = self._loaded.get(kinds) or self._load(kinds)
+            status = run(*flat)
+        if status not in _NO_ERROR:
             msg = f"The kernel {self.name} raised an error."
             raise RuntimeError(msg)
+
+    def _kind(self, argument: Any) -> Kind:
+        if isinstance(argument, np.ndarray):
+            if not (argument.flags.c_contiguous and argument.flags.aligned and argument.dtype.isnative):
+                msg = f"{self.name} was given an array that is not C-contiguous, aligned and in native byte order."
+                raise TypeError(msg)
+            return argument.dtype.str, argument.ndim
+        if isinstance(argument, float | np.floating):
+            return REAL
+        operator.index(argument)
+        return WHOLE
 
     @property
     def name(self) -> str:
@@ -181,14 +191,8 @@ def part(function: Callable[..., Any]) -> Any:
 
 
 def _prototype(kinds: tuple[Kind, ...]) -> Any:
-    place, number = ctypes.c_void_p, ctypes.c_int64
-    types: list[Any] = [place, place]
-    for kind, ndim in kinds:
-        if ndim:
-            types += [place, place, number, number, place] + [number] * (2 * ndim)
-        else:
-            types.append(ctypes.c_double if kind == "<f8" else number)
-    return ctypes.CFUNCTYPE(ctypes.c_int, *types)
+    """Return the type of entries, which take arrays as addresses of objects and numbers as they are."""
+    return ctypes.CFUNCTYPE(ctypes.c_int, *(ctypes.c_double if kind == REAL else ctypes.c_int64 for kind in kinds))
 
 
 def _read(folders: list[Path], name: str) -> bytes | None:
@@ -218,14 +222,17 @@ def _compile(function: Callable[..., None], kinds: tuple[Kind, ...], symbol: str
     """Make machine code of one function for one set of types."""
     import numba  # late: slow
 
+    from radiocard.features.jit_entry import entry
+
     types = tuple(_type(numba, kind, ndim) for kind, ndim in kinds)
     options = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     dispatcher = numba.njit(**options)(_whole(numba, function))
     dispatcher.compile(types)
     module = llvm.parse_assembly(dispatcher.inspect_llvm(types))
     _refuse_unknown_calls(function, module)
-    entry = module.get_function(dispatcher.overloads[types].fndesc.llvm_func_name)
-    entry.name = symbol
+    made = dispatcher.overloads[types].fndesc
+    inner = dispatcher.targetctx.call_conv.get_function_type(made.restype, made.argtypes)
+    module.link_in(llvm.parse_assembly(entry(inner, made.llvm_func_name, kinds, symbol)))
     code: bytes = _machine().emit_object(module)
     return code
 
@@ -267,8 +274,9 @@ def _processor() -> dict[str, str]:
 @cache
 def _maker() -> bytes:
     """Return what machine code depends on besides its source."""
-    parts = (llvmlite.__version__, _target().triple, *_processor().values())
-    return Path(__file__).read_bytes() + " ".join(parts).encode()
+    parts = (llvmlite.__version__, str(HEAD), _target().triple, *_processor().values())
+    here = Path(__file__)
+    return here.read_bytes() + here.with_name("jit_entry.py").read_bytes() + " ".join(parts).encode()
 
 
 def _machine() -> Any:

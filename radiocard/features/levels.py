@@ -21,6 +21,21 @@ Offset = tuple[int, int, int]
 Offsets = tuple[Offset, ...]
 
 
+class Alike(NamedTuple):
+    """Voxels that have the grey level of a neighbour.
+
+    Parameters
+    ----------
+    voxels : ndarray of int32, shape (n,)
+        Their numbers among the positions of a block, ascending within each direction.
+    ends : ndarray of int64, shape (n_directions,)
+        Where those of each direction end.
+    """
+
+    voxels: NDArray[np.int32]
+    ends: IntArray
+
+
 class Block(NamedTuple):
     """One region between background.
 
@@ -40,6 +55,8 @@ class Block(NamedTuple):
         How far apart neighbours along ``i, j, k`` are.
     shape : tuple of int
         Shape of the box, without background around it.
+    found : dict of tuple of int to Alike
+        What :meth:`alike` found before, by steps.
     """
 
     ranks: NDArray[np.int32]
@@ -49,6 +66,7 @@ class Block(NamedTuple):
     grey: FloatArray
     strides: Offset
     shape: tuple[int, int, int]
+    found: dict[tuple[int, ...], Alike]
 
     def steps(self, offsets: Offsets) -> IntArray:
         """Return what to add to a position to reach each offset."""
@@ -58,7 +76,16 @@ class Block(NamedTuple):
     def one_slice(self, k: int) -> Block:
         """Return the same block, restricted to the voxels of one slice, which becomes number 0."""
         positions = self.positions[self.slices == k]
-        return self._replace(positions=positions, slices=np.zeros_like(positions))
+        return self._replace(positions=positions, slices=np.zeros_like(positions), found={})
+
+    def alike(self, steps: IntArray) -> Alike:
+        """Find the voxels whose grey level is that of the voxel one step before, for each step."""
+        key = tuple(steps.tolist())
+        if key not in self.found:
+            voxels, ends = np.empty(len(key) * self.positions.size + 1, dtype=np.int32), np.zeros_like(steps)
+            _find_alike(self.ranks, self.positions, steps, voxels, ends)
+            self.found[key] = Alike(voxels[: ends[-1]], ends)
+        return self.found[key]
 
     def places(self) -> IntArray:
         """Return the places of the voxels along ``i, j, k``, shape (n_voxels, 3)."""
@@ -105,7 +132,7 @@ def prepare_block(levels: NDArray[Any], *, reach: int) -> Block:
     if grey.size < top:
         ranks = np.zeros_like(dense)
         _rank(dense, positions, np.cumsum(rank, dtype=np.int32), ranks)
-    return Block(ranks, dense, positions, slices, grey.astype(np.float64), (plane, row, 1), (ni, nj, nk))
+    return Block(ranks, dense, positions, slices, grey.astype(np.float64), (plane, row, 1), (ni, nj, nk), {})
 
 
 @cache
@@ -134,6 +161,18 @@ def block_rows(ranks, positions, slices, apart, rows):  # type: ignore[no-untype
     """Fill in the rank of each voxel from 0, and ``apart`` more for each slice."""
     for v in range(len(positions)):
         rows[v] = slices[v] * apart + ranks[positions[v]] - 1
+
+
+@kernel
+def _find_alike(ranks, positions, steps, voxels, ends):  # type: ignore[no-untyped-def]
+    """Write each voxel, and keep it where it is alike: no branch, as that cannot be predicted."""
+    n = 0
+    for m in range(len(steps)):
+        for v in range(len(positions)):
+            p = positions[v]
+            voxels[n] = v
+            n += int(ranks[np.uint64(p - steps[m])] == ranks[np.uint64(p)])
+        ends[m] = n
 
 
 @kernel

@@ -106,7 +106,7 @@ def find_zones(block: Block, *, in_plane: bool, distances: NDArray[np.int32] | N
     """
     steps = block.steps(directions((1,), in_plane=in_plane))
     parent = np.empty(block.ranks.size, dtype=np.int64)
-    _join(block.ranks, block.positions, steps, np.empty(steps.size + 1, dtype=np.int64), parent)
+    _join(block.positions, steps, *block.alike(steps), parent)
     found = np.zeros((4, block.positions.size), dtype=np.int64)
     given = block.ranks if distances is None else distances
     n = np.zeros(1, dtype=np.int64)
@@ -177,30 +177,27 @@ def _filled(cells: IntArray, shape: tuple[int, int, int]) -> FloatArray:
 
 
 @kernel
-def _join(ranks, positions, steps, alike, parent):  # type: ignore[no-untyped-def]
-    """Union-find with halved paths; the first voxel of a zone becomes its root."""
+def _join(positions, steps, voxels, ends, parent):  # type: ignore[no-untyped-def]
+    """Union-find with halved paths over the pairs of alike voxels; the first voxel of a zone becomes its root."""
     for v in range(len(positions)):
-        p = positions[v]
-        n = 0
-        for m in range(len(steps)):  # no branch here: whether neighbours are alike cannot be predicted
-            alike[n] = p - steps[m]
-            n += ranks[np.uint64(p - steps[m])] == ranks[np.uint64(p)]
-        root = p
-        parent[p] = p
-        for m in range(n):
-            q = alike[m]
-            above = parent[np.uint64(q)]
-            if above == root:
+        parent[positions[v]] = positions[v]
+    first = 0
+    for m in range(len(steps)):
+        for n in range(first, ends[m]):
+            p = np.uint64(positions[np.uint64(voxels[n])])
+            q = np.uint64(p - steps[m])
+            a, b = np.uint64(parent[p]), np.uint64(parent[q])
+            if a == b:
                 continue
-            while above != q:
-                parent[np.uint64(q)] = parent[np.uint64(above)]
-                q = parent[np.uint64(q)]
-                above = parent[np.uint64(q)]
-            if q < root:
-                parent[np.uint64(root)] = q
-                root = q
-            elif q > root:
-                parent[np.uint64(q)] = root
+            while parent[a] != a:
+                parent[a] = parent[np.uint64(parent[a])]
+                a = np.uint64(parent[a])
+            while parent[b] != b:
+                parent[b] = parent[np.uint64(parent[b])]
+                b = np.uint64(parent[b])
+            root = min(a, b)
+            parent[a] = parent[b] = parent[p] = parent[q] = root
+        first = ends[m]
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -111,8 +112,7 @@ def corner_displacement(a: FloatArray, b: FloatArray, shape: tuple[int, ...]) ->
     float
         Largest displacement, in voxels of ``a`` along the axis that moves most.
     """
-    ends = np.array(np.meshgrid(*((0, n - 1) for n in shape), indexing="ij")).reshape(3, -1)
-    corners = np.vstack([ends, np.ones((1, ends.shape[1]))])
+    corners = np.array([(*ends, 1) for ends in product(*((0, n - 1) for n in shape))], dtype=np.float64).T
     shift = (np.asarray(b, float) - np.asarray(a, float)) @ corners
     return float(np.abs(np.linalg.solve(np.asarray(a, float)[:3, :3], shift[:3])).max())
 

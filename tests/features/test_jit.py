@@ -127,6 +127,52 @@ def test_arguments_of_a_wrong_kind_are_refused(path):
         add(out, "1", out)
 
 
+def test_each_type_of_array_has_code_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+    @kernel
+    def total(x, out):
+        out[0] = 0
+        for value in x:
+            out[0] += value
+
+    def of(x):
+        out = np.empty(1)
+        total(x, out)
+        return out[0]
+
+    long, longlong = np.dtype("l"), np.dtype("q")  # where they are equal, one code does for both
+    values = [1, 2, 250]
+    for dtype in ("u1", "i2", "f4", "f8", "i1", long, longlong, "u1", "?"):
+        given = np.array(values).astype(dtype)
+        assert of(given) == given.sum(dtype=float)
+    assert of(np.array(values, dtype=np.float64)) == 253
+    with pytest.raises(TypeError, match="C-contiguous"):  # after it ran with others of that type
+        of(np.arange(6.0)[::2])
+    with pytest.raises(TypeError, match="C-contiguous"):
+        of(np.frombuffer(bytes(17), dtype=np.uint8)[1:].view(np.float64))
+    with pytest.raises(TypeError, match="native byte order"):
+        of(np.array(values, dtype=">f8"))
+    on_disk = np.memmap(tmp_path / "values", dtype=np.float64, shape=(3,), mode="w+")
+    on_disk[:] = values
+    assert of(on_disk) == 253
+    assert of(np.empty(0)) == 0
+
+
+def test_arrays_with_another_number_of_axes_are_not_mistaken(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+    @kernel
+    def sizes(x, out):
+        for axis in range(x.ndim):
+            out[axis] = x.shape[axis] * 100 + x.strides[axis]
+
+    for shape, expected in (((3,), [308]), ((2, 5), [240, 508]), ((2, 3, 4), [296, 332, 408]), ((7,), [708])):
+        out = np.zeros(len(shape), dtype=np.int64)
+        sizes(np.zeros(shape), out)
+        assert out.tolist() == expected
+
+
 def test_an_error_in_a_kernel_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
 

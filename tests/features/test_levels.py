@@ -73,3 +73,26 @@ def test_directions_are_half_of_the_neighbours(distances, in_plane, n):
     every = {d for d in product(reach, reach, (0,) if in_plane else reach) if max(map(abs, d)) in distances}
     assert both == every
     assert len(found) == len(both) / 2 == n
+
+
+@pytest.mark.parametrize("in_plane", [True, False])
+def test_voxels_alike_are_those_whose_neighbour_before_has_their_level(in_plane):
+    levels = np.random.default_rng(3).integers(0, 4, (5, 6, 4))
+    block = prepare_block(levels, reach=1)
+    offsets = directions((1,), in_plane=in_plane)
+    voxels, ends = block.alike(block.steps(offsets))
+    places = [tuple(place) for place in np.argwhere(levels)]
+    start = 0
+    for offset, end in zip(offsets, ends, strict=True):
+        before = [tuple(a - b for a, b in zip(place, offset, strict=True)) for place in places]
+        expected = [
+            n
+            for n, (place, other) in enumerate(zip(places, before, strict=True))
+            if all(0 <= c < size for c, size in zip(other, levels.shape, strict=True))
+            and levels[other] == levels[place]
+        ]
+        assert voxels[start:end].tolist() == expected
+        start = end
+    assert start == len(voxels)
+    single = block.one_slice(2)
+    assert len(single.alike(single.steps(offsets[:1])).voxels) < len(voxels)  # found anew for its own voxels

@@ -2,6 +2,7 @@ import gzip
 import itertools
 import os
 import tracemalloc
+import zlib
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from radiocard.errors import CaseError, GeometryError, MaskError, OutputError, ReadError, UsageError
 from radiocard.image import LABELS_ACDC, Image, LabelMap
+from radiocard.io import nifti_guard
 from radiocard.io.nifti import read_image, read_label_map, write_image
 
 ROLE = {"case": "C0042", "field": "cine_ed.image"}
@@ -137,6 +139,23 @@ def test_trailing_garbage_after_gz_is_refused_and_zero_padding_is_not(nifti, put
     np.testing.assert_array_equal(read_image(path, **ROLE).array, nifti.array)
     path.write_bytes(packed + b"garbage")
     refused(path, "E_GZIP", "damaged")
+
+
+@pytest.mark.parametrize("damage", ["none", "bit", "cut", "garbage"])
+def test_gz_reads_in_the_same_way_without_isal(nifti, put, monkeypatch, damage):
+    packed = bytearray(gzip.compress(nifti.build()))
+    if damage == "bit":
+        packed[-5] ^= 1
+    packed = packed[:-9] if damage == "cut" else packed + b"garbage" * (damage == "garbage")
+    path = put(b"", "x.nii")
+    path.write_bytes(packed)
+    found = []
+    for used in (nifti_guard.inflater, zlib):
+        monkeypatch.setattr(nifti_guard, "inflater", used)
+        code, image = outcome(path)
+        found.append((code, None if image is None else image.array.tolist()))
+    assert found[0] == found[1]
+    assert found[0][0] == {"none": None, "bit": "E_GZIP", "cut": "E_TRUNCATED", "garbage": "E_GZIP"}[damage]
 
 
 def test_gz_of_several_members_reads(nifti, put):
