@@ -112,12 +112,14 @@ def predict(
     radiocard segment predict new_patients/ --network network -o segmented
     radiocard extract segmented/manifest.csv -o table.parquet
 
-    A manifest row without phase is a whole cine in one 4D file: end-diastole and end-systole are found.
+    A manifest row without phase is a whole cine, one 4D file or one folder with a DICOM series: end-diastole
+    and end-systole are found. Masks of a DICOM series are also written as DICOM segmentations (extra dicom).
     """
     from radiocard.io.store import output_lock
     from radiocard.io.unsegmented import read_unsegmented
     from radiocard.segmentation.backend import open_ensemble
     from radiocard.study import segment_predict as study
+    from radiocard.study.segment_dicom import write_dicom
 
     found, ensemble = read_unsegmented(cohort), open_ensemble(network, backend=backend, quality=quality)
     note(f"{len(found.cases)} cases, {len(ensemble.networks)} networks, run by {ensemble.backend}.")
@@ -125,6 +127,7 @@ def predict(
         with progress("Segmenting", len(found.cases)) as step:
             result = study.segment(found, ensemble, flips=not fast, progress=step)
         manifest = study.write_segmentation(result, output)
+        unwritten = write_dicom(result, output)
     if as_json:
         say_json({"manifest": str(manifest), "cases": [case.to_dict() for case in result.cases]})
     else:
@@ -133,7 +136,7 @@ def predict(
                 (p.decision.reasons[0] for p in case.phases.values() if p.decision.verdict == case.verdict), ""
             )
             say(f"{case.patient_id:<20} {case.verdict:<8}{'' if case.verdict == 'accept' else reason}")
-        say_issues([*result.issues, *(issue for case in result.cases for issue in case.issues)])
+        say_issues([*result.issues, *(issue for case in result.cases for issue in case.issues), *unwritten])
         say(f"Next: radiocard extract {manifest} -o table.parquet")
     raise typer.Exit(PARTIAL if len(result.cases) < result.n_cases else OK)
 

@@ -24,11 +24,11 @@ class FilePair:
     Parameters
     ----------
     image : Path
-        NIfTI file, or a folder of DICOM maps.
+        NIfTI file, or the folder of one DICOM series.
     mask : Path or None
         NIfTI file; None where the heart is not segmented yet.
     frame : int or None
-        Zero-based frame of a four-dimensional file.
+        Zero-based frame of a four-dimensional file, or of a DICOM cine.
     unit : str or None
         Unit that the source states for a map; None where the values must prove ms or %.
     """
@@ -129,10 +129,24 @@ def _image(key: Key, pair: FilePair, case: str, max_bytes: int) -> Image:
     """Read one image; a map in the unit that the source states comes in ms or %."""
     sequence = key[0]
     if sequence not in MAPS or pair.frame is not None:
-        image = read_image(pair.image, case=case, field=f"{role_of(key)}.image", frame=pair.frame, max_bytes=max_bytes)
+        image = read_grey(pair, case=case, field=f"{role_of(key)}.image", max_bytes=max_bytes)
         return convert_units(image, from_unit=pair.unit, sequence=sequence) if pair.unit else image
     found = read_map(pair.image, sequence=sequence, unit=cast("Unit | None", pair.unit), case=case, max_bytes=max_bytes)
     return convert_units(found.image, from_unit=found.unit, sequence=sequence) if found.unit else found.image
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a path is read as DICOM: a folder, or a file whose name ends in ``.dcm``."""
+    return path.is_dir() or path.suffix.lower() == ".dcm"
+
+
+def read_grey(pair: FilePair, *, case: str, field: str, max_bytes: int = MAX_BYTES) -> Image:
+    """Read the grey values of a pair from its NIfTI file or DICOM series."""
+    if not is_dicom(pair.image):
+        return read_image(pair.image, case=case, field=field, frame=pair.frame, max_bytes=max_bytes)
+    from radiocard.io.dicom_image import read_series  # late: a cohort of NIfTI files needs no DICOM
+
+    return read_series(pair.image, case=case, field=field, frame=pair.frame, max_bytes=max_bytes)
 
 
 @contextmanager
@@ -153,16 +167,16 @@ def missing_files(patient_id: str, files: Mapping[Key, FilePair]) -> tuple[Issue
     issues = []
     for key, pair in files.items():
         for role, path in (("image", pair.image), ("mask", pair.mask)):
-            if path is not None and not (exists(path) or (role == "image" and key[0] in MAPS and path.is_dir())):
+            if path is not None and not exists(path, folder=role == "image"):
                 message = f"The {role} of {role_of(key)} does not exist."
                 hint = "Check the cohort's folder or manifest."
                 issues.append(Issue("E_MISSING", message, patient_id, f"{role_of(key)}.{role}", hint))
     return tuple(issues)
 
 
-def exists(path: Path) -> bool:
-    """Whether a file exists; False also for a name that the system cannot hold."""
+def exists(path: Path, *, folder: bool = False) -> bool:
+    """Whether a file, or also a folder, exists; False also for a name that the system cannot hold."""
     try:
-        return path.is_file()
+        return path.is_file() or (folder and path.is_dir())
     except OSError:
         return False

@@ -80,6 +80,8 @@ class Frame:
         Field strength [T].
     vendor : str or None
         Maker of the scanner, by one name each.
+    trigger_ms : float or None
+        Time since the R wave [ms].
     """
 
     values: FloatArray
@@ -95,6 +97,7 @@ class Frame:
     series: str
     field_strength_t: float | None
     vendor: str | None
+    trigger_ms: float | None
 
     @property
     def normal(self) -> FloatArray:
@@ -178,6 +181,7 @@ def _frame(tags: _Tags, pixels: NDArray[Any], index: int, where: Where) -> Frame
     field = tags.number("MagneticFieldStrength")
     echo = tags.number("EffectiveEchoTime", "MREchoSequence")
     inversion = tags.number("InversionTimes", "MRModifierSequence")
+    trigger = tags.number("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence")
     return Frame(
         values=values.T,
         unit=unit,
@@ -192,6 +196,7 @@ def _frame(tags: _Tags, pixels: NDArray[Any], index: int, where: Where) -> Frame
         series=str(tags.dataset.get("SeriesInstanceUID") or ""),
         field_strength_t=field if field is not None and 0 < field <= _MAX_FIELD_T else None,
         vendor=_vendor(str(tags.dataset.get("Manufacturer") or "")),
+        trigger_ms=tags.number("TriggerTime") if trigger is None else trigger,
     )
 
 

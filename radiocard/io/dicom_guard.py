@@ -62,6 +62,7 @@ TAGS = (
     "SharedFunctionalGroupsSequence",
     "SliceThickness",
     "SpacingBetweenSlices",
+    "TriggerTime",
 )
 _PIXELS = {"PixelData": (8, 16, 32), "FloatPixelData": (32,), "DoubleFloatPixelData": (64,)}
 _PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)

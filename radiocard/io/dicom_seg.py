@@ -21,12 +21,13 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from radiocard.errors import GeometryError, MaskError, MissingExtraError, ReadError, UsageError
+from radiocard.errors import GeometryError, MaskError, MissingExtraError, UsageError
 from radiocard.image import REGIONS, FloatArray, LabelMap
 from radiocard.io.atomic import write_bytes
-from radiocard.io.dicom import group_by_place, read_frames, series_files, stack_slices
+from radiocard.io.dicom import read_frames, series_files, stack_slices
 from radiocard.io.dicom_frames import Frame
 from radiocard.io.dicom_guard import malformed, silent_parser
+from radiocard.io.dicom_image import sort_cine
 from radiocard.io.nifti_header import Where, times
 
 Dataset = pydicom.Dataset
@@ -108,7 +109,7 @@ def write_seg(
     hd = _highdicom()
     where = Where(case, "series")
     frames, sources = _read_series(Path(series), where)
-    chosen = _at_frame(frames, sources, frame, where)
+    chosen = _at_frame(frames, frame, where)
     array, affine = stack_slices([frames[n] for n in chosen], where)
     codes = _on_grid(mask, array.shape, affine, where)
     present = tuple(r for r in CONCEPTS if r in mask.labels and (codes == mask.labels[r]).any())
@@ -158,25 +159,17 @@ def _read_series(folder: Path, where: Where) -> tuple[list[Frame], list[Dataset]
     return frames, list[Dataset](sources)
 
 
-def _at_frame(frames: Sequence[Frame], sources: Sequence[Dataset], frame: int | None, where: Where) -> list[int]:
+def _at_frame(frames: Sequence[Frame], frame: int | None, where: Where) -> list[int]:
     """Return the number of the image of one cardiac frame at each position, in the order of the slices."""
     index = {id(image): n for n, image in enumerate(frames)}
-    groups = [[index[id(image)] for image in group] for group in group_by_place(frames)]
-    sizes = sorted({len(group) for group in groups})
-    if len(sizes) > 1:
-        message = f"Slice positions hold {sizes[0]} to {sizes[-1]} images, expected the same number each."
-        raise ReadError(message, code="E_SERIES", case=where.case, field=where.field)
-    if frame is None and sizes[0] > 1:
-        msg = f"The series holds {sizes[0]} images at each position; state the frame that the mask belongs to."
+    moments = sort_cine(frames, where)
+    if frame is None and len(moments) > 1:
+        msg = f"The series holds {len(moments)} images at each position; state the frame that the mask belongs to."
         raise UsageError(msg, case=where.case, field="frame")
-    if frame is not None and not 0 <= frame < sizes[0]:
-        msg = f"Frame is {frame}, expected 0 to {sizes[0] - 1}."
+    if frame is not None and not 0 <= frame < len(moments):
+        msg = f"Frame is {frame}, expected 0 to {len(moments) - 1}."
         raise UsageError(msg, case=where.case, field="frame")
-    return [sorted(group, key=lambda n: _moment(sources[n], frames[n]))[frame or 0] for group in groups]
-
-
-def _moment(source: Dataset, image: Frame) -> tuple[float, tuple[int, int]]:
-    return float(source.get("TriggerTime") or 0.0), image.number
+    return [index[id(image)] for image in moments[frame or 0]]
 
 
 def _on_grid(mask: LabelMap, shape: tuple[int, ...], affine: FloatArray, where: Where) -> NDArray[Any]:

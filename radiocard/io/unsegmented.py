@@ -7,14 +7,15 @@ from pathlib import Path
 
 from radiocard.errors import CaseRefusedError
 from radiocard.image import STILL, Image
-from radiocard.io.case_ref import CaseRef, FilePair, role_of
+from radiocard.io.case_ref import CaseRef, FilePair, is_dicom, read_grey, role_of
 from radiocard.io.cohort import MANIFEST, Cohort, read_cohort
+from radiocard.io.dicom_image import read_cine
 from radiocard.io.manifest import read_manifest
 from radiocard.io.mnms import is_mnms_table
 from radiocard.io.nifti import count_frames, read_image
 
 CINE = ("cine", STILL)
-"""Key of a whole cine in one four-dimensional file."""
+"""Key of a whole cine in one four-dimensional file or one DICOM series."""
 
 
 def read_unsegmented(path: str | Path) -> Cohort:
@@ -25,7 +26,7 @@ def read_unsegmented(path: str | Path) -> Cohort:
     path : str or Path
         A folder in ACDC or M&Ms layout; or a manifest CSV, or the folder that holds one, with
         ``patient_id`` and ``image`` and, where the file is one phase of the cine, ``phase``. A row without phase
-        is a whole cine in one four-dimensional file.
+        is a whole cine in one four-dimensional file, or one DICOM series in a folder.
 
     Returns
     -------
@@ -70,10 +71,12 @@ def load_images(ref: CaseRef) -> dict[str, Image]:
         raise CaseRefusedError(ref.issues)
     if CINE in ref.files:
         pair, field = ref.files[CINE], f"{role_of(CINE)}.image"
+        if is_dicom(pair.image):
+            return {str(f): image for f, image in enumerate(read_cine(pair.image, case=ref.patient_id, field=field))}
         n = count_frames(pair.image, case=ref.patient_id, field=field)
         return {str(f): read_image(pair.image, case=ref.patient_id, field=field, frame=f) for f in range(n)}
     return {
-        key[1]: read_image(pair.image, case=ref.patient_id, field=f"{role_of(key)}.image", frame=pair.frame)
+        key[1]: read_grey(pair, case=ref.patient_id, field=f"{role_of(key)}.image")
         for key, pair in ref.files.items()
         if key[0] == CINE[0]
     }

@@ -291,6 +291,11 @@ def write_segmentation(result: Segmentation, output: str | Path) -> Path:
     return folder / MANIFEST
 
 
+def mask_path(patient_id: str, phase: str, suffix: str) -> str:
+    """Return where the mask of a phase lies in the folder of a segmentation."""
+    return f"{_MASKS}/{patient_id}_cine_{phase}{suffix}"
+
+
 def _phases(
     images: Mapping[str, Image], networks: tuple[Network, ...], ensemble: Ensemble, patient_id: str
 ) -> tuple[dict[Phase, Image], dict[Phase, int], tuple[Issue, ...]]:
@@ -340,7 +345,7 @@ def _write_case(case: SegmentedCase, result: Segmentation, folder: Path) -> list
         raise CohortError(msg, case=case.patient_id)
     rows = []
     for phase, found in case.phases.items():
-        name = f"{_MASKS}/{case.patient_id}_cine_{phase}.nii.gz"
+        name = mask_path(case.patient_id, phase, ".nii.gz")
         write_image(folder / name, found.mask)
         pair = ref.files.get(("cine", phase)) or ref.files[CINE]
         row: dict[str, Any] = {"patient_id": case.patient_id, "sequence": "cine", "phase": phase}

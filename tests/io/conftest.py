@@ -1,4 +1,4 @@
-"""A NIfTI file written byte by byte, without nibabel; DICOM files written with pydicom."""
+"""A NIfTI file written byte by byte, without nibabel."""
 
 import gzip
 import struct
@@ -7,8 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 CODES = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512}
 SHAPE = (5, 4, 3)
@@ -81,95 +79,3 @@ def put(tmp_path) -> Callable:
         return path
 
     return write
-
-
-IDENTITY = {"PatientName": "Mustermann^Erika", "PatientID": "ID-4711", "PatientBirthDate": "19640812"}
-IDENTITY |= {"StudyDate": "20190203", "InstitutionName": "Charlottenburg", "SeriesDescription": "T1 Mustermann"}
-
-
-def dataset(pixels, *, drop=(), syntax=ExplicitVRLittleEndian, **tags):
-    """Return one DICOM image; ``pixels`` is (n_rows, n_columns) or (n_frames, n_rows, n_columns)."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = syntax, MRImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3.4"
-    bits = pixels.dtype.itemsize * 8
-    fields = {
-        **IDENTITY,
-        "SOPClassUID": MRImageStorage,
-        "SOPInstanceUID": "1.2.3.4",
-        "SeriesInstanceUID": "1.2.3",
-        "Modality": "MR",
-        "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"],
-        "Manufacturer": "SIEMENS",
-        "MagneticFieldStrength": 3.0,
-        "InstanceNumber": 1,
-        "ImagePositionPatient": [0.0, 0.0, 0.0],
-        "ImageOrientationPatient": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-        "PixelSpacing": [1.5, 1.25],
-        "SliceThickness": 8.0,
-        "Rows": pixels.shape[-2],
-        "Columns": pixels.shape[-1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": bits,
-        "BitsStored": bits,
-        "HighBit": bits - 1,
-        "PixelRepresentation": 1 if pixels.dtype.kind == "i" else 0,
-        "PixelData": pixels.tobytes(),
-        **tags,
-    }
-    out = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    for name, value in fields.items():
-        if name not in drop:
-            setattr(out, name, value)
-    return out
-
-
-def item(**tags):
-    """Return a dataset with the given attributes, for sequences."""
-    out = Dataset()
-    for name, value in tags.items():
-        setattr(out, name, value)
-    return out
-
-
-def enhanced(pixels, positions, *, frames=(), shared=None, drop=(), **tags):
-    """Return one enhanced multi-frame image; ``frames`` gives further functional groups, one dict per frame."""
-    groups = []
-    for n, position in enumerate(positions):
-        groups.append(item(PlanePositionSequence=[item(ImagePositionPatient=list(position))]))
-        for name, value in (frames[n] if frames else {}).items():
-            setattr(groups[-1], name, [value])
-    common = item(
-        PlaneOrientationSequence=[item(ImageOrientationPatient=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0])],
-        PixelMeasuresSequence=[item(PixelSpacing=[1.5, 1.25], SliceThickness=8.0)],
-    )
-    for name, value in (shared or {}).items():
-        setattr(common, name, [value])
-    flat = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", *drop)
-    tags = {"SharedFunctionalGroupsSequence": [common], "PerFrameFunctionalGroupsSequence": groups, **tags}
-    return dataset(pixels, drop=flat, NumberOfFrames=len(pixels), **tags)
-
-
-def save_series(folder, volume, *, origin=(0.0, 0.0, 0.0), directions=None, step=8.0, order=None, **tags):
-    """Write a volume (ni, nj, nk) as one file per slice, in LPS+, and return the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    directions = np.eye(3) if directions is None else directions
-    names = range(volume.shape[2]) if order is None else order
-    for k, name in enumerate(names):
-        out = dataset(
-            np.ascontiguousarray(volume[:, :, k].T),
-            ImagePositionPatient=[float(f"{x:.10g}") for x in np.asarray(origin) + k * step * directions[:, 2]],
-            ImageOrientationPatient=[float(f"{x:.10g}") for x in directions[:, :2].T.ravel()],
-            InstanceNumber=k + 1,
-            SOPInstanceUID=f"1.2.3.4.{k}",
-            **tags,
-        )
-        out.save_as(folder / f"{name:03}.dcm")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def dicom() -> SimpleNamespace:
-    """Writers of DICOM files, and the identity that stands in each of them."""
-    return SimpleNamespace(dataset=dataset, enhanced=enhanced, item=item, series=save_series, identity=IDENTITY)
