@@ -39,6 +39,11 @@ class RegionConfidence:
         them finds the region.
     volume_spread : float or None
         Largest minus least volume over the networks, divided by their mean.
+    expected_dice : float or None
+        Dice with the true region, if the probabilities are true: as :func:`expected_dice`.
+    view_dice : float or None
+        Mean Dice between two mirrored views of one network, mean over the networks; None without such views,
+        or where none of them shows the region.
     """
 
     probability: float | None
@@ -47,6 +52,8 @@ class RegionConfidence:
     member_dice: float | None
     least_member_dice: float | None
     volume_spread: float | None
+    expected_dice: float | None
+    view_dice: float | None
 
     def to_dict(self) -> dict[str, float | None]:
         """Return plain data for JSON."""
@@ -79,7 +86,54 @@ def region_confidence(probabilities: Probabilities, mask: LabelMap) -> dict[str,
         raise GeometryError(issue.message, field="mask", hint=issue.hint)
     largest, entropy = mean.max(axis=0), normalised_entropy(mean)
     members = np.argmax(probabilities.members, axis=1).astype(np.uint8)
-    return {region: _one(mask.array == mask.labels[region], region, largest, entropy, members) for region in REGIONS}
+    out = {}
+    for region in REGIONS:
+        where, code = mask.array == mask.labels[region], LABELS_ACDC[region]
+        border = where & ~ndimage.binary_erosion(where, _IN_PLANE)
+        pairs, spread = _between_members(members == code)
+        out[region] = RegionConfidence(
+            probability=_mean(largest, where),
+            entropy=_mean(entropy, where),
+            border_entropy=_mean(entropy, border),
+            member_dice=sum(pairs) / len(pairs) if pairs else None,
+            least_member_dice=min(pairs, default=None),
+            volume_spread=spread,
+            expected_dice=expected_dice(mean[code], where),
+            view_dice=_between_views(probabilities.views, code),
+        )
+    return out
+
+
+def expected_dice(probability: NDArray[np.floating], region: Mask) -> float | None:
+    """Estimate the Dice of a region with the true one from probabilities alone ("soft Dice confidence") [1]_.
+
+    Twice the sum of the probabilities within the region, divided by its voxels plus the sum of all
+    probabilities: what the network saw and the region lacks counts as well.
+
+    Parameters
+    ----------
+    probability : ndarray of float
+        That a voxel belongs to the true region.
+    region : ndarray of bool, same shape
+
+    Returns
+    -------
+    float or None
+        From 0 to 1; None where the region is empty.
+
+    References
+    ----------
+    .. [1] Borges et al., Soft Dice confidence (2024), doi:10.48550/arXiv.2402.10665
+
+    Examples
+    --------
+    >>> expected_dice(np.array([0.8, 0.8, 0.4, 0.0]), np.array([True, True, False, False]))
+    0.8
+    """
+    if not region.any():
+        return None
+    p = np.asarray(probability, dtype=np.float64)
+    return float(2 * p[region].sum() / (region.sum() + p.sum()))
 
 
 def normalised_entropy(probability: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -104,27 +158,18 @@ def normalised_entropy(probability: NDArray[np.floating]) -> NDArray[np.float32]
     return np.abs((p * logs).sum(axis=0)) / np.float32(np.log(p.shape[0]))
 
 
-def _one(
-    region: Mask, name: str, largest: NDArray[np.float32], entropy: NDArray[np.float32], members: NDArray[np.uint8]
-) -> RegionConfidence:
-    border = region & ~ndimage.binary_erosion(region, _IN_PLANE)
-    pairs, spread = _between_members(members == LABELS_ACDC[name])
-    return RegionConfidence(
-        probability=_mean(largest, region),
-        entropy=_mean(entropy, region),
-        border_entropy=_mean(entropy, border),
-        member_dice=sum(pairs) / len(pairs) if pairs else None,
-        least_member_dice=min(pairs, default=None),
-        volume_spread=spread,
-    )
-
-
 def _between_members(regions: Mask) -> tuple[list[float], float | None]:
     sizes = regions.reshape(len(regions), -1).sum(axis=1)
     if len(regions) < 2 or not sizes.any():
         return [], None
     scores = [dice(a, b) for a, b in combinations(regions, 2)]
     return [s for s in scores if s is not None], float(np.ptp(sizes) / sizes.mean())
+
+
+def _between_views(views: NDArray[np.uint8] | None, code: int) -> float | None:
+    scores = [_between_members(of_network == code)[0] for of_network in views] if views is not None else []
+    means = [sum(pairs) / len(pairs) for pairs in scores if pairs]
+    return sum(means) / len(means) if means else None
 
 
 def _mean(values: NDArray[np.float32], where: Mask) -> float | None:

@@ -14,6 +14,7 @@ from radiocard.errors import UsageError
 from radiocard.image import Image
 
 Plane = NDArray[np.float64]
+_MOTION_GROUPS = 9  # odd: the middle one lies around the centre of k-space
 
 
 def degrade(image: Image, *, family: str, severity: float, random_state: int) -> Image:
@@ -75,12 +76,13 @@ def _bias(plane: Plane, severity: float, rng: np.random.Generator) -> Plane:
 
 
 def _motion(plane: Plane, severity: float, rng: np.random.Generator) -> Plane:
-    n = plane.shape[0]
+    """Move the heart between groups of lines; it stays in place for the centre of k-space, where a reader sees it."""
     frequency = [np.fft.fftfreq(size) for size in plane.shape]
     k_space = np.fft.fft2(plane)
-    segments = np.array_split(np.arange(n), 8)
-    for lines in segments:
-        shift = rng.normal(0, 6 * severity, 2)
+    groups = np.array_split(np.fft.fftshift(np.arange(plane.shape[0])), _MOTION_GROUPS)
+    shifts = rng.normal(0, 6 * severity, (_MOTION_GROUPS, 2))
+    shifts[_MOTION_GROUPS // 2] = 0
+    for lines, shift in zip(groups, shifts, strict=True):
         phase = np.exp(-2j * np.pi * (frequency[0][lines, None] * shift[0] + frequency[1][None, :] * shift[1]))
         k_space[lines] *= phase
     return np.abs(np.fft.ifft2(k_space))

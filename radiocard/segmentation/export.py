@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,7 @@ def _export(folder: Path, card: NetworkCard, member: NetworkMember) -> NetworkMe
     sample = torch.zeros((2, 1, size, size) if flat else (1, 1, size, size, 3))
     varying = torch.export.Dim("slices", min=1, max=512)
     buffer = io.BytesIO()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of packages that are not needed
     try:
         with warnings.catch_warnings():  # of torch about itself: nothing that a user could change
             warnings.simplefilter("ignore")

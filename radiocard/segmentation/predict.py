@@ -52,7 +52,8 @@ def predict_images(
     Returns
     -------
     dict of key to Probabilities
-        On each image's own grid, one member per network.
+        On each image's own grid, one member per network; with what each mirrored view shows alone, where there
+        are such.
 
     Raises
     ------
@@ -64,8 +65,10 @@ def predict_images(
     out = {}
     for key, image in images.items():
         stack = image_to_square(image, square, recipe.grid)
-        found = [square_to_image(_probabilities(network, stack, mirrored), square, image) for network in networks]
-        out[key] = Probabilities(np.stack(found), image.affine)
+        found = [_by_view(network, stack, mirrored) for network in networks]
+        members = np.stack([square_to_image(shares.mean(axis=0), square, image) for shares in found])
+        views = np.stack([shares.argmax(axis=2).astype(np.uint8) for shares in found])
+        out[key] = Probabilities(members, image.affine, views if len(mirrored) > 1 else None)
     return out
 
 
@@ -90,10 +93,10 @@ def _heart_at(stack: Stack, network: Network, square: Square, canonical: Image) 
     return float(np.interp(found[0], at, rows)), float(np.interp(found[1], at, columns))
 
 
-def _probabilities(network: Network, stack: Stack, mirrored: Sequence[tuple[int, ...]]) -> Stack:
-    total = np.zeros((), dtype=np.float32)
+def _by_view(network: Network, stack: Stack, mirrored: Sequence[tuple[int, ...]]) -> Stack:
+    """Return class probabilities of each mirrored view, mirrored back: (n_views, n_slices, 4, size, size)."""
+    out = []
     for axes in mirrored:
-        logits = network.logits(np.flip(stack, axes) if axes else stack)
-        shares = softmax(logits, axis=1)
-        total = total + (np.flip(shares, tuple(axis + 1 for axis in axes)) if axes else shares)
-    return np.asarray(total / len(mirrored), dtype=np.float32)
+        shares = softmax(network.logits(np.flip(stack, axes) if axes else stack), axis=1)
+        out.append(np.flip(shares, tuple(axis + 1 for axis in axes)) if axes else shares)
+    return np.stack(out).astype(np.float32, copy=False)

@@ -27,17 +27,21 @@ class Probabilities:
         network, what it says of flipped images averaged in.
     affine : ndarray of float, shape (4, 4)
         Voxel indices to RAS+ world coordinates [mm].
+    views : ndarray of uint8, shape (n_members, n_views, n_slices, size, size), optional
+        Most probable class by each mirrored view alone, mirrored back, on the grid of the network; None where
+        none was mirrored.
 
     Raises
     ------
     GeometryError
-        If the shape of the members or of the affine is another.
+        If the shape of the members, of the affine or of the views is another.
     IntensityError
         If a probability is not finite or not between 0 and 1, or the classes do not sum to 1.
     """
 
     members: NDArray[np.float32]
     affine: FloatArray
+    views: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         shape = np.shape(self.members)
@@ -47,6 +51,9 @@ class Probabilities:
         if np.shape(self.affine) != (4, 4):
             msg = f"Affine has shape {np.shape(self.affine)}, expected (4, 4)."
             raise GeometryError(msg, code="E_AFFINE")
+        if self.views is not None and (self.views.ndim != 5 or len(self.views) != shape[0] or self.views.shape[1] < 2):
+            msg = f"Views have shape {self.views.shape}, expected ({shape[0]}, at least 2, n_slices, size, size)."
+            raise GeometryError(msg, code="E_NDIM")
         low, high = float(np.min(self.members)), float(np.max(self.members))
         off = float(np.abs(self.members.sum(axis=1) - 1).max())
         if not (low >= 0 and high <= 1 + _SUM_TOLERANCE and off <= _SUM_TOLERANCE):
