@@ -132,7 +132,7 @@ def describe_texture_column(column: str) -> ColumnInfo | None:
     name = f"{feature.name}{f' ({filtered})' if filtered else ''}"
     where = f"{_REGIONS[parts['region']]}, {_IMAGES[parts['sequence']]}"
     meaning = f"{feature.meaning[:-1]} ({how})." if how else feature.meaning
-    return ColumnInfo(column, f"{name}, {where}", meaning, feature.unit, feature.ibsi_code, feature.family)
+    return ColumnInfo(column, f"{name}, {where}", meaning, _typeset(feature.unit), feature.ibsi_code, feature.family)
 
 
 def _filter_in_words(image: str) -> str | None:
@@ -185,3 +185,7 @@ def _fits(family: str, suffix: re.Match[str]) -> bool:
         return False
     allowed = {"distance": family in _HAS_DISTANCE, "coarseness": family == "ngldm", "norm": aggregation[-4:] == "comb"}
     return all(suffix[part] is None or may for part, may in allowed.items())
+
+
+def _typeset(unit: str) -> str:
+    return re.sub(r"\^(\d)", lambda power: "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(power[1])], unit)

@@ -34,6 +34,7 @@ def voxel_maps(
     radius: int,
     jobs: int = 1,
     labelled: Mask | None = None,
+    within: Mask | None = None,
 ) -> dict[str, Image]:
     """Compute features of the neighbourhood of each voxel of a region.
 
@@ -59,11 +60,14 @@ def voxel_maps(
         Processes. Values do not depend on it; memory is bounded by one map per tag.
     labelled : ndarray of bool, shape of the image, optional
         Union of all labelled regions, for the normalisation.
+    within : ndarray of bool, shape of the image, optional
+        Voxels whose neighbourhood is wanted; all of the region without it.
 
     Returns
     -------
     dict of str to Image
-        One map per tag on the grid of the image: NaN outside the region, and where undefined.
+        One map per tag on the grid of the image: NaN outside the region, where it was not wanted, and
+        where undefined.
 
     Raises
     ------
@@ -81,13 +85,15 @@ def voxel_maps(
     for error in refused.values():
         raise error
     view = next(view for view in views(regions, spec) if view.image_name == ORIGINAL)
+    places = _positions(regions[""].image, regions[""].intensity_mask, image)
+    wanted = np.ones(places[0].size, dtype=bool) if within is None else within[places]
     values: dict[str, FloatArray] = {}
     for flat in (True, False):
         chosen = [tag for tag in dict.fromkeys(tags) if known[tag].flat == flat]
         if chosen:
-            neighbours = _Neighbourhoods(view, spec, [known[tag] for tag in chosen], radius)
+            neighbours = _Neighbourhoods(view, spec, [known[tag] for tag in chosen], radius, wanted)
             values |= dict(zip(chosen, neighbours.values(jobs).T, strict=True))
-    target = _positions(regions[""].image, regions[""].intensity_mask, image)
+    target = tuple(axis[wanted] for axis in places)
     out = {}
     for tag in tags:
         array = np.full(image.array.shape, np.nan)
@@ -107,7 +113,7 @@ class _Map(NamedTuple):
 class _Neighbourhoods:
     """Cuts the neighbourhood of one voxel out of the prepared region and describes it."""
 
-    def __init__(self, view: View, spec: FeatureSpec, maps: list[_Map], radius: int) -> None:
+    def __init__(self, view: View, spec: FeatureSpec, maps: list[_Map], radius: int, wanted: Mask) -> None:
         families = tuple(dict.fromkeys(one.family for one in maps))
         flat = maps[0].flat
         aggregation = tuple(a for a in spec.texture.aggregation if a.startswith("3d") != flat)
@@ -124,11 +130,11 @@ class _Neighbourhoods:
         self.levels = np.zeros(self.mask.shape, dtype=np.int32)
         self.levels[self.mask] = found.levels
         self.n_levels = found.n_levels
-        self.voxels = np.argwhere(self.mask)
+        self.voxels = np.argwhere(self.mask)[wanted]
 
     def values(self, jobs: int) -> FloatArray:
         """Return the values of all voxels, one row each."""
-        starts = range(0, len(self.voxels), _CHUNK)
+        starts = range(0, max(len(self.voxels), 1), _CHUNK)
         if jobs == 1:
             return np.concatenate([self._rows(start) for start in starts])
         from joblib import Parallel, delayed
@@ -138,7 +144,8 @@ class _Neighbourhoods:
     def _rows(self, start: int) -> FloatArray:
         chunk = self.voxels[start : start + _CHUNK]
         found = [self._describe(voxel) for voxel in chunk]
-        return np.array([[np.nan if (v := one.get(tag)) is None else v for tag in self.tags] for one in found])
+        rows = [[np.nan if (v := one.get(tag)) is None else v for tag in self.tags] for one in found]
+        return np.array(rows).reshape(len(chunk), len(self.tags))
 
     def _describe(self, voxel: NDArray[np.int64]) -> Values:
         box = tuple(

@@ -39,6 +39,7 @@ def render_patient(report: PatientReport) -> str:
         names=names,
         figures=figures_patient,
         slices=_by_image(report),
+        levels={"basal": "Basal", "mid": "Mid", "apical": "Apical"},
         measure_groups=[(k, list(v)) for k, v in groupby(report.measures.rows, key=lambda r: r.group)]
         if report.measures
         else [],

@@ -146,6 +146,19 @@ class Images(Part):
     """For example 'Anterior/inferior not proven: ...'."""
 
 
+class TexturePlaces(Part):
+    """Where the texture that bears most on the answer is high and low."""
+
+    column: str
+    """Column of the feature table."""
+    name: str
+    """Plain name."""
+    sentence: str
+    """What the colours show."""
+    slices: list[SlicePicture] = Field(min_length=1)
+    """Pictures, the region coloured."""
+
+
 class MeasureRow(Part):
     """One clinical number."""
 
@@ -275,6 +288,8 @@ class PatientReport(Part):
     """AHA bull's eyes of section 3."""
     why: Why | None = None
     """Section 4."""
+    texture: TexturePlaces | None = None
+    """The texture that bears most on the answer, drawn on the image; null where none is among the top features."""
     rule: Rule | None = None
     """The published rule, beside the model."""
     sure: Sure | None = None

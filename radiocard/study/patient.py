@@ -37,6 +37,7 @@ from radiocard.study.pictures import make_images
 from radiocard.study.predict import OVERRIDE, known_identifier, needs_texture, refuse_simulated, spec_of
 from radiocard.study.stability import perturbed_table
 from radiocard.study.sure import Likeness, likeness, make_sure
+from radiocard.study.texture_places import texture_places
 from radiocard.study.train import rule_of, task_of
 
 CARD_METRICS = {
@@ -129,6 +130,7 @@ def report_patient(
     clinical, numbers, settings = found.case.clinical, found.numbers, found.spec.cardiac
     ranges = parts.reference_ranges(numbers, clinical, settings)
     rows = parts.check_rows(found.issues, {**parts.mask_check(clinical), **parts.checks_of(found.heart)})
+    why = make_why(answered, values=numbers, ranges=ranges, sex=clinical.get("sex"))
     return PatientReport(
         patient_id=found.case.patient_id,
         study=task_of(model).study,
@@ -140,7 +142,8 @@ def report_patient(
         checks=rows,
         measures=_measures(found, ranges),
         bulls_eyes=parts.bulls_eyes(numbers, found.heart),
-        why=make_why(answered, values=numbers, ranges=ranges, sex=clinical.get("sex")),
+        why=why,
+        texture=texture_places(found.case, found.heart, found.spec, why),
         rule=parts.published_rule(
             rule_of(model),
             found.values,

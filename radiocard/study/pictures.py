@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 import contourpy
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
@@ -17,7 +18,7 @@ from radiocard.cardiac.map_dictionary import MAP_NAMES, MAP_SIGNS
 from radiocard.cardiac.maps import MapMeasures
 from radiocard.cardiac.scar import ScarMeasures
 from radiocard.cohort.row import Measures
-from radiocard.image import STILL, Case, FloatArray, Key, LabelMap
+from radiocard.image import STILL, Case, FloatArray, Image, Key, LabelMap
 from radiocard.report.schema_patient import ColourBar, Images, Letters, SlicePicture
 from radiocard.specs.maps import MAP_UNITS
 
@@ -33,6 +34,8 @@ MAP_WINDOWS: Mapping[str, tuple[float, float]] = {
     "ecv": (0.0, 80.0),
 }  # the same for every patient, so that two reports can be compared by eye
 MAP_COLOURS = "viridis"
+COLOUR_PERCENTILES = (2.0, 98.0)
+COLOUR_WEIGHT = 0.7
 NO_METADATA: dict[str, Any] = {"Software": None}
 
 
@@ -59,6 +62,14 @@ class Turn:
         return shown[::-1, :] if self.flip_y else shown
 
 
+@dataclass(frozen=True)
+class _Colours:
+    """Values that are painted over grey pictures, NaN for none, and their scale."""
+
+    values: FloatArray
+    bar: ColourBar
+
+
 def make_images(case: Case, heart: Measures, *, sequence: str) -> Images:
     """Return basal, mid and apical slices at each phase, or of each map, with contours.
 
@@ -78,20 +89,61 @@ def make_images(case: Case, heart: Measures, *, sequence: str) -> Images:
     shown = _shown(heart, sequence)
     box = _heart_box([case.masks[key] for key in shown])
     slices = []
-    for key, segments in shown.items():
+    for key in shown:
         image, mask = case.images[key], case.masks[key]
         turn = reading_turn(image.affine)
         letters = edge_letters(image.affine, turn) if heart.proof.proven else None
         scar = heart.scar.array if isinstance(heart, ScarMeasures) else None
-        for level, numbers in LEVELS.items():
-            k = _middle_slice(segments, numbers)
-            if k is not None:
-                picture = _picture(image.array, mask, k, turn, letters, box=box, level=level, key=key)
-                if scar is not None and scar[..., k].any():
-                    picture.contours["scar"] = _polygons(turn.apply(scar[..., k][box]))
-                slices.append(picture)
+        for level, k in shown_slices(heart, key).items():
+            picture = _picture(image.array, mask, k, turn, letters, box=box, level=level, key=key)
+            if scar is not None and scar[..., k].any():
+                picture.contours["scar"] = _polygons(turn.apply(scar[..., k][box]))
+            slices.append(picture)
     note = None if heart.proof.proven else heart.proof.reason
     return Images(slices=slices, note=note)
+
+
+def colour_region(case: Case, heart: Measures, values: Image, *, key: Key, title: str, unit: str) -> list[SlicePicture]:
+    """Return the slices of one image with the values of a region in colours.
+
+    Parameters
+    ----------
+    case : Case
+        Images and masks.
+    heart : HeartMeasures or MapMeasures
+        As :func:`make_images`.
+    values : Image
+        On the grid of the image; NaN where nothing is coloured.
+    key : tuple of str
+        Sequence and phase.
+    title, unit : str
+        Of the colours, whose ends are percentiles over the slices.
+
+    Returns
+    -------
+    list of SlicePicture
+        Slices of :func:`shown_slices` with at least one value.
+    """
+    image, mask, numbers = case.images[key], case.masks[key], shown_slices(heart, key)
+    used = {level: k for level, k in numbers.items() if np.isfinite(values.array[..., k]).any()}
+    if not used:
+        return []
+    seen = np.concatenate([values.array[..., k].ravel() for k in used.values()])
+    low, high = np.percentile(seen[np.isfinite(seen)], COLOUR_PERCENTILES).tolist()
+    over = _Colours(values.array, ColourBar(title=title, unit=unit, low=low, high=high))
+    turn, box = reading_turn(image.affine), _heart_box([mask])
+    letters = edge_letters(image.affine, turn) if heart.proof.proven else None
+    return [
+        _picture(image.array, mask, k, turn, letters, box=box, level=level, key=key, over=over)
+        for level, k in used.items()
+    ]
+
+
+def shown_slices(heart: Measures, key: Key) -> dict[Level, int]:
+    """Return the number of the slice that stands for each level of the left ventricle."""
+    segments = _shown(heart, key[0])[key]
+    found = {level: _middle_slice(segments, numbers) for level, numbers in LEVELS.items()}
+    return {level: k for level, k in found.items() if k is not None}
 
 
 def _shown(heart: Measures, sequence: str) -> dict[Key, NDArray[np.integer]]:
@@ -147,6 +199,7 @@ def _picture(
     box: tuple[slice, slice],
     level: Level,
     key: Key,
+    over: _Colours | None = None,
 ) -> SlicePicture:
     plane = turn.apply(np.asarray(array[..., k], dtype=float)[box])
     labels = turn.apply(np.asarray(mask.array[..., k])[box])
@@ -157,13 +210,18 @@ def _picture(
     bar = None
     if sequence in MAP_WINDOWS:
         bar = ColourBar(title=MAP_NAMES[sequence], unit=MAP_SIGNS[MAP_UNITS[sequence]], low=low, high=high)
+    if over is None:
+        png = _png(_painted(tone, MAP_COLOURS if bar else "gray"))
+    else:
+        bar = over.bar
+        png = _png(_blended(tone, turn.apply(over.values[..., k][box]), bar))
     dx, dy, _ = mask.spacing_mm
     return SlicePicture(
         level=level,
         phase=cast("Literal['ed', 'es'] | None", phase or None),
         bar=bar,
         slice_number=k + 1,
-        png_base64=_png(tone, colours=MAP_COLOURS if bar else "gray"),
+        png_base64=png,
         width_px=plane.shape[1],
         height_px=plane.shape[0],
         pixel_mm=(dy, dx) if turn.swap else (dx, dy),
@@ -188,10 +246,21 @@ def _heart_box(masks: Sequence[LabelMap]) -> tuple[slice, slice]:
     return out[0], out[1]
 
 
-def _png(tone: FloatArray, *, colours: str) -> str:
+def _painted(tone: FloatArray, colours: str) -> FloatArray:
+    """Return red, green and blue of values from 0 to 1."""
+    return np.asarray(colormaps[colours]((tone * 255).astype(np.uint8))[..., :3])
+
+
+def _blended(tone: FloatArray, plane: FloatArray, bar: ColourBar) -> FloatArray:
+    coloured = np.isfinite(plane)
+    share = np.clip((np.where(coloured, plane, bar.low) - bar.low) / max(bar.high - bar.low, 1e-12), 0, 1)
+    weight = np.where(coloured, COLOUR_WEIGHT, 0.0)[..., None]
+    return (1 - weight) * _painted(tone, "gray") + weight * _painted(share, MAP_COLOURS)
+
+
+def _png(rgb: FloatArray) -> str:
     buffer = io.BytesIO()
-    levels = (tone * 255).astype(np.uint8)
-    imsave(buffer, levels, format="png", cmap=colours, vmin=0, vmax=255, metadata=NO_METADATA)
+    imsave(buffer, np.round(rgb * 255).astype(np.uint8), format="png", metadata=NO_METADATA)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

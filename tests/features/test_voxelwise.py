@@ -191,3 +191,14 @@ def test_an_empty_region_is_refused(spec):
     image, mask = _study()
     with pytest.raises(MaskError, match="The region has no voxel"):
         voxel_maps(image, np.zeros_like(mask), spec, tags=TAGS, radius=1)
+
+
+def test_only_what_is_wanted_is_described(spec):
+    image, mask = _study()
+    every = voxel_maps(image, mask, spec, tags=TAGS, radius=1)
+    within = np.zeros_like(mask)
+    within[2:4] = True
+    for tag, found in voxel_maps(image, mask, spec, tags=TAGS, radius=1, within=within).items():
+        np.testing.assert_array_equal(found.array, np.where(within, every[tag].array, np.nan))
+    nothing = voxel_maps(image, mask, spec, tags=TAGS, radius=1, within=np.zeros_like(mask))
+    assert all(np.isnan(found.array).all() for found in nothing.values())
