@@ -73,7 +73,7 @@ def glrlm_features(
 def _count(block: Block, steps: IntArray, n_slices: int, *, meeting: dict[int, Offset] | None) -> Counts:
     n, width = block.grey.size, max(block.shape)
     cells = np.zeros((steps.size, n_slices, n, width), dtype=np.int32)
-    rows, so_far = np.empty_like(block.positions), np.zeros(block.ranks.size, dtype=np.int64)
+    rows, so_far = np.empty_like(block.positions), np.zeros(block.ranks.size, dtype=np.int32)
     block_rows(block.ranks, block.positions, block.slices, n if n_slices > 1 else 0, rows)
     cells[..., 0] = np.bincount(rows, minlength=n_slices * n).reshape(n_slices, n)
     longest = np.ones(1, dtype=np.int64)
@@ -108,16 +108,16 @@ def _meets_two(block: Block, offset: Offset) -> bool:
 
 
 @kernel
-def _count_runs(positions, rows, steps, voxels, ends, width, apart, so_far, cells, longest):  # type: ignore[no-untyped-def]
+def _count_runs(positions, rows, steps, voxels, counts, width, apart, so_far, cells, longest):  # type: ignore[no-untyped-def]
     """Count voxels by how many of their run come before them, and note the greatest length of a run.
 
     All were counted as first of their run. What ``so_far`` holds of other directions is below the mark.
     """
-    most, first = 0, 0
+    most = 0
     for m in range(len(steps)):
-        mark = (m + 1) << 32
-        for n in range(first, ends[m]):
-            v = np.uint64(voxels[n])
+        mark = (m + 1) * (width + 1)
+        for n in range(counts[m]):
+            v = np.uint64(voxels[m, n])
             p = positions[v]
             before = so_far[np.uint64(p - steps[m])] - mark
             length = (before if before > 0 else 0) + 1
@@ -127,5 +127,4 @@ def _count_runs(positions, rows, steps, voxels, ends, width, apart, so_far, cell
             cell = np.uint64(m * apart + rows[v] * width)
             cells[cell] -= np.int32(1)
             cells[cell + np.uint64(length)] += np.int32(1)
-        first = ends[m]
     longest[0] = most + 1

@@ -26,14 +26,14 @@ class Alike(NamedTuple):
 
     Parameters
     ----------
-    voxels : ndarray of int32, shape (n,)
-        Their numbers among the positions of a block, ascending within each direction.
-    ends : ndarray of int64, shape (n_directions,)
-        Where those of each direction end.
+    voxels : ndarray of int32, shape (n_directions, n)
+        Their numbers among the positions of a block, ascending, at the start of each row.
+    counts : ndarray of int64, shape (n_directions,)
+        How many there are in each direction; nothing is told by the rest of its row.
     """
 
     voxels: NDArray[np.int32]
-    ends: IntArray
+    counts: IntArray
 
 
 class Block(NamedTuple):
@@ -45,9 +45,9 @@ class Block(NamedTuple):
         Place of each voxel's grey level among those that occur, from 1; 0 in the background.
     levels : ndarray of int32, shape (m,)
         Grey level of each voxel; 0 in the background.
-    positions : ndarray of int64, shape (n_voxels,)
+    positions : ndarray of int32, shape (n_voxels,)
         Where the voxels of the region are, ascending.
-    slices : ndarray of int64, shape (n_voxels,)
+    slices : ndarray of int32, shape (n_voxels,)
         Their slices, from 0.
     grey : ndarray of float, shape (n_grey,)
         Grey levels that occur, ascending.
@@ -61,8 +61,8 @@ class Block(NamedTuple):
 
     ranks: NDArray[np.int32]
     levels: NDArray[np.int32]
-    positions: IntArray
-    slices: IntArray
+    positions: NDArray[np.int32]
+    slices: NDArray[np.int32]
     grey: FloatArray
     strides: Offset
     shape: tuple[int, int, int]
@@ -82,15 +82,15 @@ class Block(NamedTuple):
         """Find the voxels whose grey level is that of the voxel one step before, for each step."""
         key = tuple(steps.tolist())
         if key not in self.found:
-            voxels, ends = np.empty(len(key) * self.positions.size + 1, dtype=np.int32), np.zeros_like(steps)
-            _find_alike(self.ranks, self.positions, steps, voxels, ends)
-            self.found[key] = Alike(voxels[: ends[-1]], ends)
+            voxels, counts = np.empty((len(key), self.positions.size + 1), dtype=np.int32), np.zeros_like(steps)
+            _find_alike(self.ranks, self.positions, steps, voxels, counts)
+            self.found[key] = Alike(voxels, counts)
         return self.found[key]
 
     def places(self) -> IntArray:
         """Return the places of the voxels along ``i, j, k``, shape (n_voxels, 3)."""
         reach = self.strides[1] - self.shape[2]
-        inside = self.positions - reach * sum(self.strides)
+        inside = self.positions.astype(np.int64) - reach * sum(self.strides)
         i, rest = np.divmod(inside, self.strides[0])
         return np.stack([i, *np.divmod(rest, self.strides[1])], axis=1)
 
@@ -124,7 +124,7 @@ def prepare_block(levels: NDArray[Any], *, reach: int) -> Block:
     _measure(array.reshape(-1), found)
     n, top = found.tolist()
     dense = np.zeros(ni * plane + 2 * front, dtype=np.int32)
-    positions, slices = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    positions, slices = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
     rank = np.zeros(top + 1, dtype=np.int32)
     _place(array, front, plane, row, dense, positions, slices, rank)
     grey = np.flatnonzero(rank)
@@ -164,15 +164,15 @@ def block_rows(ranks, positions, slices, apart, rows):  # type: ignore[no-untype
 
 
 @kernel
-def _find_alike(ranks, positions, steps, voxels, ends):  # type: ignore[no-untyped-def]
+def _find_alike(ranks, positions, steps, voxels, counts):  # type: ignore[no-untyped-def]
     """Write each voxel, and keep it where it is alike: no branch, as that cannot be predicted."""
-    n = 0
     for m in range(len(steps)):
+        n, step, row = np.uint64(0), steps[m], voxels[m]
         for v in range(len(positions)):
             p = positions[v]
-            voxels[n] = v
-            n += int(ranks[np.uint64(p - steps[m])] == ranks[np.uint64(p)])
-        ends[m] = n
+            row[n] = v
+            n += np.uint64(ranks[np.uint64(p - step)] == ranks[np.uint64(p)])
+        counts[m] = n
 
 
 @kernel

@@ -32,20 +32,23 @@ DISTANCE_TAGS: Final = (
 )
 
 
+Int32Array = NDArray[np.int32]
+
+
 class Zones(NamedTuple):
     """Connected voxels of one grey level.
 
     Parameters
     ----------
-    ranks, sizes, distances, slices : ndarray of int64, shape (n_zones,)
+    ranks, sizes, distances, slices : ndarray of int32, shape (n_zones,)
         Place of the grey level from 1, number of voxels, distance of the nearest voxel to the
         border of the region (no meaning without distances), and the slice of the first voxel.
     """
 
-    ranks: IntArray
-    sizes: IntArray
-    distances: IntArray
-    slices: IntArray
+    ranks: Int32Array
+    sizes: Int32Array
+    distances: Int32Array
+    slices: Int32Array
 
 
 def zone_features(
@@ -105,9 +108,9 @@ def find_zones(block: Block, *, in_plane: bool, distances: NDArray[np.int32] | N
         In the order of their first voxels.
     """
     steps = block.steps(directions((1,), in_plane=in_plane))
-    parent = np.empty(block.ranks.size, dtype=np.int64)
+    parent = np.empty(block.ranks.size, dtype=np.int32)
     _join(block.positions, steps, *block.alike(steps), parent)
-    found = np.zeros((4, block.positions.size), dtype=np.int64)
+    found = np.empty((4, block.positions.size), dtype=np.int32)
     given = block.ranks if distances is None else distances
     n = np.zeros(1, dtype=np.int64)
     _describe(block.ranks, block.positions, block.slices, given, parent, found, n)
@@ -142,7 +145,7 @@ def border_distances(mask: NDArray[np.bool_], block: Block, *, in_plane: bool) -
     return distances
 
 
-def _features(zones: Zones, values: IntArray, block: Block, pooling: Pooling, tags: Sequence[str]) -> Values:
+def _features(zones: Zones, values: Int32Array, block: Block, pooling: Pooling, tags: Sequence[str]) -> Values:
     parts = []
     for counts, sizes, voxels in _matrices(zones, values, block, per_slice=pooling == "2d"):
         parts.append(size_features(counts, block.grey, sizes, voxels))
@@ -150,13 +153,13 @@ def _features(zones: Zones, values: IntArray, block: Block, pooling: Pooling, ta
 
 
 def _matrices(
-    zones: Zones, values: IntArray, block: Block, *, per_slice: bool
+    zones: Zones, values: Int32Array, block: Block, *, per_slice: bool
 ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
     """One matrix for all slices, or one for each; in turns where they would need much memory."""
     n = block.grey.size
     found = np.bincount(values) > 0
     sizes, columns = np.flatnonzero(found), (np.cumsum(found) - 1)[values]
-    cells = (zones.ranks - 1) * sizes.size + columns
+    cells = (zones.ranks - 1).astype(np.int64) * sizes.size + columns
     shape = (1, n, sizes.size)
     if not per_slice:
         yield _filled(cells, shape), sizes.astype(np.float64), np.array([float(block.positions.size)])
@@ -171,20 +174,19 @@ def _matrices(
         yield _filled(moved, (last - first, *shape[1:])), sizes.astype(np.float64), voxels[first:last]
 
 
-def _filled(cells: IntArray, shape: tuple[int, int, int]) -> FloatArray:
+def _filled(cells: NDArray[np.integer], shape: tuple[int, int, int]) -> FloatArray:
     size = shape[0] * shape[1] * shape[2]
     return np.bincount(cells, minlength=size).reshape(shape).astype(np.float64)
 
 
 @kernel
-def _join(positions, steps, voxels, ends, parent):  # type: ignore[no-untyped-def]
+def _join(positions, steps, voxels, counts, parent):  # type: ignore[no-untyped-def]
     """Union-find with halved paths over the pairs of alike voxels; the first voxel of a zone becomes its root."""
     for v in range(len(positions)):
         parent[positions[v]] = positions[v]
-    first = 0
     for m in range(len(steps)):
-        for n in range(first, ends[m]):
-            p = np.uint64(positions[np.uint64(voxels[n])])
+        for n in range(counts[m]):
+            p = np.uint64(positions[np.uint64(voxels[m, n])])
             q = np.uint64(p - steps[m])
             a, b = np.uint64(parent[p]), np.uint64(parent[q])
             if a == b:
@@ -197,7 +199,6 @@ def _join(positions, steps, voxels, ends, parent):  # type: ignore[no-untyped-de
                 b = np.uint64(parent[b])
             root = min(a, b)
             parent[a] = parent[b] = parent[p] = parent[q] = root
-        first = ends[m]
 
 
 @kernel
@@ -208,7 +209,7 @@ def _describe(ranks, positions, slices, distances, parent, found, n_zones):  # t
         p = positions[v]
         if parent[p] == p:
             zone = n
-            found[0, zone], found[2, zone], found[3, zone] = ranks[p], distances[p], slices[v]
+            found[0, zone], found[1, zone], found[2, zone], found[3, zone] = ranks[p], 0, distances[p], slices[v]
             n += 1
         else:
             zone = parent[parent[p]]
