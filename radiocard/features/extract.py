@@ -187,17 +187,16 @@ def _describe(regions: Mapping[str, Prepared], spec: FeatureSpec) -> tuple[dict[
         except CaseError as error:
             refused[view.name] = error
             continue
-        found[view.name] |= {tag: _finite(v) for tag, v in _named(values, view, spec).items()}
+        found[view.name] |= _named(values, view, spec)
     return {name: values for name, values in found.items() if name not in refused}, refused
 
 
 def _named(values: Values, view: View, spec: FeatureSpec) -> Values:
     if spec.pyradiomics is not None:
         tags = _pyradiomics_tags(spec, view.discretisation)
-        return {f"{view.image_name}_{name}": values[tag] for name, tag in tags if tag in values}
-    if view.image_name == ORIGINAL:
-        return values
-    return {f"{filter_part(view.image_name)}__{tag}": value for tag, value in values.items()}
+        return {f"{view.image_name}_{name}": _finite(values[tag]) for name, tag in tags if tag in values}
+    lead = "" if view.image_name == ORIGINAL else f"{filter_part(view.image_name)}__"
+    return {f"{lead}{tag}": _finite(value) for tag, value in values.items()}
 
 
 @lru_cache(maxsize=32)

@@ -199,6 +199,9 @@ def _join(positions, steps, voxels, counts, parent):  # type: ignore[no-untyped-
                 b = np.uint64(parent[b])
             root = min(a, b)
             parent[a] = parent[b] = parent[p] = parent[q] = root
+        if counts[m] > len(positions) // 8:  # zones are large: from now on every voxel knows its root
+            for v in range(len(positions)):
+                parent[positions[v]] = parent[parent[positions[v]]]
 
 
 @kernel
