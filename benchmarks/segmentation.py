@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from segmentation_page import page
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import GroupKFold
 
-from radiocard.evaluation.intervals import percentile, resample_weights
+from radiocard.evaluation.intervals import Estimate, percentile, resample_weights
 from radiocard.io.atomic import write_json
 from radiocard.io.cohort import read_cohort
 from radiocard.io.store import write_text
@@ -41,12 +42,15 @@ from radiocard.study.compare import compare
 from radiocard.study.compare_text import markdown
 from radiocard.study.extract import extract
 from radiocard.study.segment_evaluate import evaluate_segmentation, evidence_dict, segment_case, write_evidence
-from radiocard.study.segment_quality import DEGRADED, DICE_LIMIT, SEVERITIES, JudgedMask, fit_masks, judged_masks
+from radiocard.study.segment_quality import DICE_LIMIT, JudgedMask, fit_masks, judged_masks, training_masks
 from radiocard.study.train import read_plan, train_with_evidence
 
 PAGE = Path(__file__).parents[1] / "reports" / "validation" / "segmentation.md"
 UNSEEN = ("bias", "ghosts", "contrast")
+UNSEEN_SEVERITIES = (0.5, 1.0)
 N_TIMED, N_BOOTSTRAP, FALSE_ALARMS = 6, 2000, 0.10
+CLEARLY_POOR, NEAR = 0.7, 0.02
+RANGES = (0, 0.5, 0.6, 0.7, DICE_LIMIT)
 
 
 def main() -> int:
@@ -120,31 +124,85 @@ def quality_of(where: str, network: Path, weak: list[Path], keep: Path) -> dict[
     learned: list[JudgedMask] = []
     tested: list[JudgedMask] = []
     for number, ref in enumerate(read_cohort(where).cases):
-        case, severity = ref.load(), SEVERITIES[1 + number % 2]
-        learned += judged_masks(case, strong, families=DEGRADED, severities=(0.0, severity))
+        case, severity = ref.load(), UNSEEN_SEVERITIES[number % 2]
+        learned += training_masks(case, strong, number=number)
         tested += judged_masks(case, strong, families=UNSEEN, severities=(severity,))
         tested += [m for ensemble in early for m in judged_masks(case, ensemble, families=(), severities=(0.0,))]
     write_json([asdict(m) for m in learned], keep / "learned.json")
     write_json([asdict(m) for m in tested], keep / "tested.json")
-    risk, limit = crossed(learned, tested)
-    poor = np.array([m.worst_dice < DICE_LIMIT for m in tested])
-    groups = np.unique([m.patient_id for m in tested], return_inverse=True)[1]
-    weights = resample_weights(np.zeros(len(poor), int), groups, n_bootstrap=N_BOOTSTRAP, random_state=0)
-    measures = {"auroc": auroc, "catch": catch_rate}
-    out: dict[str, Any] = {
-        name: asdict(
-            percentile(
-                f(risk, poor, np.ones(len(poor))), np.array([f(risk, poor, w) for w in weights]), n=groups.max() + 1
-            )
-        )
-        for name, f in measures.items()
+    return {"test": scored(tested, *crossed(learned, tested)), "training": scored(learned, *left_out(learned))}
+
+
+def scored(masks: list[JudgedMask], risk: np.ndarray, limit: np.ndarray) -> dict[str, Any]:
+    """Return how well a risk finds poor masks, with intervals over patients."""
+    found = np.array([m.worst_dice for m in masks])
+    poor, clear, near = found < DICE_LIMIT, found < CLEARLY_POOR, np.abs(found - DICE_LIMIT) < NEAR
+    groups = np.unique([m.patient_id for m in masks], return_inverse=True)[1]
+    draws = resample_weights(np.zeros(len(poor), int), groups, n_bootstrap=N_BOOTSTRAP, random_state=0)
+
+    def estimate(measure: Callable[..., float], use: np.ndarray) -> dict[str, Any]:
+        value = measure(risk[use], poor[use], np.ones(use.sum()))
+        drawn = np.array([measure(risk[use], poor[use], w[use]) for w in draws])
+        return asdict(percentile(value, drawn, n=int(groups.max()) + 1))
+
+    every, alarm = np.ones(len(poor), dtype=bool), (risk > limit).astype(float)
+    return {
+        "auroc": estimate(auroc, every),
+        "catch": estimate(catch_rate, every),
+        "catch_clear": estimate(catch_rate, clear | ~poor),
+        "catch_not_near": estimate(catch_rate, ~near),
+        "flagged_poor": asdict(_share(alarm, poor, draws, groups)),
+        "flagged_clear": asdict(_share(alarm, clear, draws, groups)),
+        "flagged_good": asdict(_share(alarm, ~poor, draws, groups)),
+        "n": len(poor),
+        "n_poor": int(poor.sum()),
+        "n_clear": int(clear.sum()),
+        "n_near": int(near.sum()),
+        "n_patients": int(groups.max()) + 1,
+        "kinds": _by_kind(masks, risk, alarm),
+        "ranges": _by_dice(found, risk, poor),
     }
-    flagged = risk > limit
-    out |= {"n": len(poor), "n_poor": int(poor.sum()), "n_patients": int(groups.max() + 1)}
-    out |= {"flagged_poor": float(flagged[poor].mean()), "flagged_good": float(flagged[~poor].mean())}
-    weak_rows = np.array([m.family == "none" for m in tested])
-    out["n_poor_weak"] = int((poor & weak_rows).sum())
-    return out | {"n_learned": len(learned), "n_learned_poor": sum(m.worst_dice < DICE_LIMIT for m in learned)}
+
+
+def _by_dice(found: np.ndarray, risk: np.ndarray, poor: np.ndarray) -> dict[str, dict[str, float]]:
+    """Return the share of masks caught where 10 % of the good ones are false alarms, by their worst Dice."""
+    wrong, _, limits = roc_curve(poor, risk, drop_intermediate=False)
+    caught = risk >= limits[wrong <= FALSE_ALARMS][-1]
+    inside = {f"{low} to {high}": (found >= low) & (found < high) for low, high in pairwise(RANGES)}
+    return {name: {"n": int(rows.sum()), "caught": float(caught[rows].mean())} for name, rows in inside.items()}
+
+
+def _by_kind(masks: list[JudgedMask], risk: np.ndarray, alarm: np.ndarray) -> dict[str, dict[str, float]]:
+    kinds, poor = np.array([m.family for m in masks]), np.array([m.worst_dice < DICE_LIMIT for m in masks])
+    out = {}
+    for kind in np.unique(kinds):
+        bad, good = (kinds == kind) & poor, (kinds == kind) & ~poor
+        every = bad | good
+        out[str(kind)] = {
+            "n": int(every.sum()),
+            "n_poor": int(bad.sum()),
+            "auroc": auroc(risk[every], poor[every], np.ones(every.sum())),
+            "flagged_poor": float(alarm[bad].mean()),
+            "flagged_good": float(alarm[good].mean()),
+        }
+    return out
+
+
+def _share(alarm: np.ndarray, where: np.ndarray, draws: np.ndarray, groups: np.ndarray) -> Estimate:
+    drawn = draws[:, where] @ alarm[where] / draws[:, where].sum(axis=1)
+    return percentile(float(alarm[where].mean()), drawn, n=int(groups.max()) + 1)
+
+
+def left_out(learned: list[JudgedMask]) -> tuple[np.ndarray, np.ndarray]:
+    """Return risk and warning limit of each learned mask by models of other patients and other kinds of image."""
+    people, kinds = np.array([m.patient_id for m in learned]), np.array([m.family for m in learned])
+    risk, limit = np.zeros(len(learned)), np.zeros(len(learned))
+    for rest, others in GroupKFold(5).split(people, groups=people):
+        for kind in np.unique(kinds):
+            model = fit_masks([learned[i] for i in rest if kinds[i] != kind])
+            for i in others[kinds[others] == kind]:
+                risk[i], limit[i] = model.risk(learned[i].features), model.warn_above
+    return risk, limit
 
 
 def crossed(learned: list[JudgedMask], tested: list[JudgedMask]) -> tuple[np.ndarray, np.ndarray]:

@@ -70,6 +70,7 @@ CODES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "W_THICK_SLICES": ("warn", "Texture in space was asked for on thick slices."),
         "W_MASK_WARN": ("warn", "A network drew the masks, and its quality estimate warns of them."),
         "W_MASK_ASK": ("warn", "A network drew the masks, and its quality estimate asks for a person."),
+        "W_UNKNOWN_START": ("warn", "A training started from weights that do not say whose images they learned from."),
         "W_NO_SEG": ("warn", "The mask of a DICOM series was not written as a DICOM segmentation."),
         "W_NETWORK_SEEN": ("warn", "The networks that drew the mask learned from this image."),
         "W_SLICES": ("warn", "The stack of slices has a gap or too few slices."),

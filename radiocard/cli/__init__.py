@@ -9,12 +9,13 @@ import typer
 
 from radiocard.cli import cohorts, describe, engine, evidence, models, reports
 from radiocard.cli.compare import compare
-from radiocard.cli.console import BUG, INTERRUPTED, exit_code, heed_interrupts, note
+from radiocard.cli.console import BUG, INTERRUPTED, exit_code, heed_interrupts, issue_lines, note
 from radiocard.cli.leakage import check_leakage, lock
 from radiocard.cli.maps import maps
 from radiocard.cli.monitor import monitor
 from radiocard.cli.segment import segment
 from radiocard.cli.transfer import transfer
+from radiocard.errors import NothingUsableError
 
 EPILOG = (
     "Exit codes: 0 all well, 1 a bug, 2 usage or configuration, 3 some cases failed or something must be fixed, "
@@ -89,5 +90,8 @@ def main() -> None:
             traceback.print_exc()
             note("This is a bug in radiocard. Please report it with the lines above.")
         else:
+            if isinstance(error, NothingUsableError):
+                for line in issue_lines(error.issues):
+                    note(line)
             note(f"error  {error}" if str(error) else f"error  {type(error).__name__}")
         sys.exit(code)

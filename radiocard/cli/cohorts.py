@@ -90,7 +90,6 @@ def extract(
                 table = study.extract(found, spec=spec, jobs=jobs, progress=step)
         except NothingUsableError as error:
             write_issues(error.issues, findings)
-            say_issues(error.issues)
             raise
         issues = [Issue(**record) for record in table.attrs["radiocard"]["issues"]]
         write_table(table, output)

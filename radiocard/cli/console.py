@@ -144,17 +144,23 @@ def warnings_as_notes() -> Iterator[None]:
 
 def say_issues(issues: Iterable[Issue]) -> None:
     """Print refused cases one by one, and warnings counted by kind."""
+    for line in issue_lines(issues):
+        say(line)
+
+
+def issue_lines(issues: Iterable[Issue]) -> Iterator[str]:
+    """Yield a line per refused case, and one per kind of warning."""
     from radiocard.errors import CODES
 
     found = list(issues)
     refused = [issue for issue in found if issue.severity == "refuse"]
     for issue in refused[:MAX_LINES]:
-        say(f"  refused  {issue}")
+        yield f"  refused  {issue}"
     if len(refused) > MAX_LINES:
-        say(f"  refused  and {len(refused) - MAX_LINES} more findings")
+        yield f"  refused  and {len(refused) - MAX_LINES} more findings"
     cases = Counter(code for code, _ in {(i.code, i.case) for i in found if i.severity == "warn"})
     for code, n in sorted(cases.items(), key=lambda item: (-item[1], item[0])):
-        say(f"  warning  {code}: {n} {'case' if n == 1 else 'cases'}. {CODES[code][1]}")
+        yield f"  warning  {code}: {n} {'case' if n == 1 else 'cases'}. {CODES[code][1]}"
 
 
 def require_suffix(path: Path, *allowed: str) -> None:

@@ -171,7 +171,7 @@ def evaluate(
         say_json(study.evidence_dict(evidence) | {"files": [str(path) for path in paths]})
     else:
         _say_evidence(evidence)
-        say_issues(evidence.masks.issues)
+        say_issues([*evidence.masks.issues, *(i for case in evidence.masks.cases for i in case.issues)])
         say(f"Written: {', '.join(str(path) for path in paths)}")
     raise typer.Exit(PARTIAL if len(evidence.patients) < evidence.masks.n_cases else OK)
 
@@ -215,7 +215,7 @@ def export(
     from radiocard.io.store import output_lock
     from radiocard.segmentation.networks import require_torch
 
-    require_torch()
+    require_torch("Exporting a network")
     from radiocard.segmentation.export import export_onnx
 
     with output_lock(network / "card.json"):

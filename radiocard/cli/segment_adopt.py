@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from radiocard.segmentation.adapters import MaskSource
 
 Program = Literal["nnunet", "monai", "totalsegmentator", "stated"]
+PATTERNS = {
+    "monai": "{image}/{image}_trans.nii.gz",  # as the bundle's inference.json has MONAI save them
+    "totalsegmentator": "{image}",
+    "stated": "{image}.nii.gz",
+}
 
 
 def adopt(
@@ -24,8 +29,12 @@ def adopt(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for masks and manifest.")],
     by: Annotated[Program, typer.Option(help="The program; stated: any other, with --labels.")] = "nnunet",
     pattern: Annotated[
-        str, typer.Option(help="File of one mask; {patient}, {phase}, {image} stand for what they say.")
-    ] = "{image}.nii.gz",
+        str | None,
+        typer.Option(
+            help="File of one mask, or for totalsegmentator the folder with one file per structure; {patient}, "
+            "{phase}, {image} stand for what they say. Without it, as the program names its files."
+        ),
+    ] = None,
     labels: Annotated[str, typer.Option(help="stated: acdc, mnms or lv_cavity=3;lv_myocardium=2;rv_cavity=1.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -52,7 +61,7 @@ def adopt(
     raise typer.Exit(PARTIAL if adopted.n_patients < len(found.cases) else OK)
 
 
-def _source(by: Program, masks: Path, pattern: str, labels: str) -> MaskSource:
+def _source(by: Program, masks: Path, pattern: str | None, labels: str) -> MaskSource:
     from radiocard.errors import UsageError
     from radiocard.segmentation import adapters
 
@@ -60,9 +69,13 @@ def _source(by: Program, masks: Path, pattern: str, labels: str) -> MaskSource:
         msg = "--labels goes with --by stated, and with nothing else: the other programs state their own."
         raise UsageError(msg, field="labels")
     if by == "nnunet":
+        if pattern is not None:
+            msg = "--pattern does not go with --by nnunet: dataset.json says how its files end."
+            raise UsageError(msg, field="pattern")
         return adapters.nnunet_masks(masks)
+    used = pattern or PATTERNS[by]
     if by == "monai":
-        return adapters.monai_masks(masks, pattern=pattern)
+        return adapters.monai_masks(masks, pattern=used)
     if by == "totalsegmentator":
-        return adapters.totalsegmentator_masks(masks, pattern=pattern, multilabel=pattern.endswith((".nii", ".nii.gz")))
-    return adapters.stated_masks(masks, labels=labels, pattern=pattern)
+        return adapters.totalsegmentator_masks(masks, pattern=used, multilabel=used.endswith((".nii", ".nii.gz")))
+    return adapters.stated_masks(masks, labels=labels, pattern=used)

@@ -31,10 +31,12 @@ def classify(
     from radiocard.io.store import output_lock
     from radiocard.io.unsegmented import read_unsegmented
     from radiocard.models.persist import load_model
+    from radiocard.segmentation.networks import require_torch
     from radiocard.study.compare_text import lines
     from radiocard.study.deep_compare import compare_deep
     from radiocard.study.train import n_steps, plan_of
 
+    require_torch("A network that sees images alone")
     model, found = load_model(against), read_unsegmented(cohort)
     say_layout(found)
     with output_lock(output / "comparison.md"), progress("Networks", n_steps(plan_of(model))) as step:

@@ -33,9 +33,11 @@ def pretrain(
     """
     from radiocard.io.store import output_lock
     from radiocard.segmentation.initial import PRETRAINING
+    from radiocard.segmentation.networks import require_torch
     from radiocard.specs import read_network
     from radiocard.study import pretrain as study
 
+    require_torch("Pre-training a network")
     settings = read_network(recipe)
     total = epochs or settings.training.epochs
     with output_lock(output / PRETRAINING), progress("Pre-training", total) as step:

@@ -31,6 +31,8 @@ LABELS_MONAI = LABELS_MNMS
 LABELS_TOTALSEGMENTATOR: Mapping[str, int] = MappingProxyType({"lv_myocardium": 1, "lv_cavity": 3, "rv_cavity": 5})
 """Multi-label file of TotalSegmentator's task ``heartchambers_highres``, which is for CT."""
 
+TOTALSEGMENTATOR = "TotalSegmentator heartchambers_highres"
+
 STRUCTURES: Mapping[str, str] = MappingProxyType(
     {
         "lv_myocardium": "heart_myocardium",
@@ -66,12 +68,15 @@ class MaskSource:
         Region to label number; empty where there is one file per structure.
     known : frozenset of int or None
         All numbers that a mask may hold; None where it may hold any.
+    program : str
+        What made the masks; empty where it is not known.
     """
 
     folder: Path
     pattern: str
     labels: Mapping[str, int]
     known: frozenset[int] | None = None
+    program: str = ""
 
     def __post_init__(self) -> None:
         rest = self.pattern
@@ -113,7 +118,7 @@ def stated_masks(folder: str | Path, *, labels: str, pattern: str) -> MaskSource
 
 def monai_masks(folder: str | Path, *, pattern: str) -> MaskSource:
     """Describe masks of MONAI's bundle ``ventricular_short_axis_3label``; see :data:`LABELS_MONAI`."""
-    return MaskSource(Path(folder), pattern, LABELS_MONAI, frozenset(range(4)))
+    return MaskSource(Path(folder), pattern, LABELS_MONAI, frozenset(range(4)), "MONAI ventricular_short_axis_3label")
 
 
 def nnunet_masks(folder: str | Path, *, names: Mapping[str, str] | None = None) -> MaskSource:
@@ -139,7 +144,7 @@ def nnunet_masks(folder: str | Path, *, names: Mapping[str, str] | None = None) 
     if absent:
         msg = f"dataset.json names {', '.join(stated) or 'no label'}; none of them is known as {', '.join(absent)}."
         raise CohortError(msg, field="labels", hint="Give names, for example {'LV': 'lv_cavity'}.")
-    return MaskSource(folder, "{image}" + ending, labels, frozenset({0, *stated.values()}))
+    return MaskSource(folder, "{image}" + ending, labels, frozenset({0, *stated.values()}), "nnU-Net")
 
 
 def totalsegmentator_masks(folder: str | Path, *, pattern: str, multilabel: bool) -> MaskSource:
@@ -157,8 +162,8 @@ def totalsegmentator_masks(folder: str | Path, *, pattern: str, multilabel: bool
         Which of the two.
     """
     if multilabel:
-        return MaskSource(Path(folder), pattern, LABELS_TOTALSEGMENTATOR, frozenset(range(8)))
-    return MaskSource(Path(folder), pattern, {})
+        return MaskSource(Path(folder), pattern, LABELS_TOTALSEGMENTATOR, frozenset(range(8)), TOTALSEGMENTATOR)
+    return MaskSource(Path(folder), pattern, {}, None, TOTALSEGMENTATOR)
 
 
 def read_mask(source: MaskSource, ref: CaseRef, key: Key, image: Image) -> LabelMap:

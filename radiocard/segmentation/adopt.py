@@ -74,7 +74,8 @@ def adopt_masks(cases: Iterable[CaseRef], source: MaskSource, folder: str | Path
         if not masks or any(issue.severity == "refuse" for issue in found):
             continue
         n_patients += 1
-        rows += [_write(ref, key, mask, folder) for key, mask in masks.items()]
+        made = {"mask_network": source.program or None}
+        rows += [_write(ref, key, mask, folder) | made for key, mask in masks.items()]
     if not rows:
         codes = ", ".join(sorted({issue.code for issue in issues})) or "no image was named"
         msg = f"No patient has masks that can be used: {codes}."

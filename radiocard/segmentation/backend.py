@@ -145,7 +145,7 @@ def open_ensemble(folder: str | Path, *, backend: Backend = "auto", quality: str
         msg = f"The backend {backend!r} is not known; expected {' or '.join(get_args(Backend))}."
         raise UsageError(msg)
     chosen = _choose(card) if backend == "auto" else backend
-    load = _onnx if chosen == "onnx" else _torch
+    load = onnx_network if chosen == "onnx" else _torch
     beside = place / QUALITY
     judge = quality if quality is not None else beside if beside.is_file() else None
     networks = tuple(load(place, card, member) for member in card.members)
@@ -169,7 +169,7 @@ def torch_module(folder: str | Path, card: NetworkCard, member: NetworkMember) -
     """
     from radiocard.segmentation.networks import build_network, require_torch
 
-    require_torch()
+    require_torch("Running a network by torch")
     from radiocard.segmentation.weights import load_state, parse_weights
 
     module = build_network(card.recipe)
@@ -178,10 +178,12 @@ def torch_module(folder: str | Path, card: NetworkCard, member: NetworkMember) -
 
 
 def _choose(card: NetworkCard) -> Literal["torch", "onnx"]:
-    if not all("onnx" in member.files for member in card.members) or not _importable("onnxruntime"):
+    if not all("onnx" in member.files for member in card.members):
         return "torch"
     if not _importable("torch"):
-        return "onnx"
+        return "onnx"  # which says what to install, if it is not there either
+    if not _importable("onnxruntime"):
+        return "torch"
     import torch
 
     return "torch" if torch.cuda.is_available() else "onnx"
@@ -190,7 +192,10 @@ def _choose(card: NetworkCard) -> Literal["torch", "onnx"]:
 def _importable(name: str) -> bool:
     from importlib.util import find_spec
 
-    return find_spec(name) is not None
+    try:
+        return find_spec(name) is not None
+    except ImportError:  # a finder of its own forbids it
+        return False
 
 
 def _torch(folder: Path, card: NetworkCard, member: NetworkMember) -> Network:
@@ -201,13 +206,35 @@ def _torch(folder: Path, card: NetworkCard, member: NetworkMember) -> Network:
     return TorchNetwork(module.to(device), card.recipe.dimensions, device)
 
 
-def _onnx(folder: Path, card: NetworkCard, member: NetworkMember) -> Network:
-    data = read_weights(folder, member, "onnx")
+def require_onnxruntime() -> None:
+    """Refuse to go on without onnxruntime.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
     try:
-        import onnxruntime
+        import onnxruntime  # noqa: F401
     except ImportError as error:
-        msg = f"A network in ONNX form needs onnxruntime: {error}."
+        msg = f"Running a network needs onnxruntime: {error}."
         raise MissingExtraError(msg, hint="Install with: pip install 'radiocard[onnx]'") from None
+
+
+def onnx_network(folder: Path, card: NetworkCard, member: NetworkMember) -> Network:
+    """Return the network of a member as onnxruntime runs it on the processor.
+
+    Raises
+    ------
+    MissingExtraError
+        If onnxruntime is not installed.
+    ModelError
+        If the file is not that of the card, or cannot be run.
+    """
+    data = read_weights(folder, member, "onnx")
+    require_onnxruntime()
+    import onnxruntime
+
     try:
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors have no common public class

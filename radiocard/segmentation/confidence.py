@@ -42,8 +42,8 @@ class RegionConfidence:
     expected_dice : float or None
         Dice with the true region, if the probabilities are true: as :func:`expected_dice`.
     view_dice : float or None
-        Mean Dice between two mirrored views of one network, mean over the networks; None without such views,
-        or where none of them shows the region.
+        Mean Dice between two mirrored views of the same network; 0 where no view shows the
+        region, None without such views.
     """
 
     probability: float | None
@@ -119,7 +119,7 @@ def expected_dice(probability: NDArray[np.floating], region: Mask) -> float | No
     Returns
     -------
     float or None
-        From 0 to 1; None where the region is empty.
+        From 0 to 1, 0 where the region is empty; None where nothing speaks for it either.
 
     References
     ----------
@@ -130,10 +130,9 @@ def expected_dice(probability: NDArray[np.floating], region: Mask) -> float | No
     >>> expected_dice(np.array([0.8, 0.8, 0.4, 0.0]), np.array([True, True, False, False]))
     0.8
     """
-    if not region.any():
-        return None
     p = np.asarray(probability, dtype=np.float64)
-    return float(2 * p[region].sum() / (region.sum() + p.sum()))
+    total = region.sum() + p.sum()
+    return float(2 * p[region].sum() / total) if total > 0 else None
 
 
 def normalised_entropy(probability: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -167,9 +166,10 @@ def _between_members(regions: Mask) -> tuple[list[float], float | None]:
 
 
 def _between_views(views: NDArray[np.uint8] | None, code: int) -> float | None:
-    scores = [_between_members(of_network == code)[0] for of_network in views] if views is not None else []
-    means = [sum(pairs) / len(pairs) for pairs in scores if pairs]
-    return sum(means) / len(means) if means else None
+    if views is None:
+        return None
+    scores = [score for of_network in views for score in _between_members(of_network == code)[0]]
+    return sum(scores) / len(scores) if scores else 0.0
 
 
 def _mean(values: NDArray[np.float32], where: Mask) -> float | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PRETRAINING = "pretraining.json"
 WEIGHTS = "pretrained.safetensors"
+UNKNOWN_START = "The training started from weights that do not say whose images they learned from."
 
 
 class PretrainingCard(Frozen):
@@ -48,20 +49,24 @@ class Initial:
         Names them in the card of what is trained from them.
     seen : frozenset of str
         Hashes of the images that they know: no patient of these is unseen by what starts from them.
+    of_unknown : bool
+        Whether nobody says which images they know.
     """
 
     state: Tensors
     initial_id: str
     seen: frozenset[str]
+    of_unknown: bool = False
 
 
-def read_initial(folder: str | Path) -> Initial:
-    """Read the weights of a pre-training, or those of the first member of an ensemble.
+def read_initial(source: str | Path) -> Initial:
+    """Read the weights of a pre-training, those of the first member of an ensemble, or those of a file.
 
     Parameters
     ----------
-    folder : str or Path
-        Written by ``radiocard segment pretrain`` or ``radiocard segment train``.
+    source : str or Path
+        Folder written by ``radiocard segment pretrain`` or ``radiocard segment train``; or a safetensors file,
+        which does not say whose images it learned from.
 
     Returns
     -------
@@ -70,13 +75,17 @@ def read_initial(folder: str | Path) -> Initial:
     Raises
     ------
     UsageError
-        If the folder holds neither.
+        If a folder holds neither.
     ModelError
         If card or weights are not what they should be (``E_MODEL_UNSAFE``).
     """
     from radiocard.segmentation.weights import parse_weights
 
-    folder = Path(folder)
+    folder = Path(source)
+    if folder.is_file():
+        data = folder.read_bytes()
+        known = digest({"weights": hashlib.sha256(data).hexdigest()})
+        return Initial(parse_weights(data), known, frozenset(), of_unknown=True)
     if (folder / PRETRAINING).is_file():
         card = _read(folder / PRETRAINING)
         path = folder / card.weights[0]

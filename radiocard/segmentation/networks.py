@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def require_torch() -> None:
+def require_torch(purpose: str = "Training a network") -> None:
     """Refuse to go on without torch and MONAI.
+
+    Parameters
+    ----------
+    purpose : str
+        What needs them, for the message.
 
     Raises
     ------
@@ -24,7 +29,7 @@ def require_torch() -> None:
         import monai  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        msg = f"Training a network needs torch and MONAI: {error}."
+        msg = f"{purpose} needs torch and MONAI: {error}."
         raise MissingExtraError(msg, hint="Install with: pip install 'radiocard[cnn]'") from None
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from radiocard.checks.anatomy import MIN_ENCLOSED
 from radiocard.image import REGIONS
-from radiocard.segmentation.quality_features import FEATURES, NAMES
+from radiocard.segmentation.quality_features import FEATURES, JUDGED_NAMES
 from radiocard.segmentation.quality_model import QualityModel
 
 Verdict = Literal["accept", "warn", "ask"]
@@ -68,7 +68,8 @@ def decide(features: Values, model: QualityModel | None = None) -> Decision:
     features : mapping of str to float or None
         As :func:`radiocard.segmentation.quality_features.quality_features`.
     model : QualityModel, optional
-        The rule decides without one, and for a mask without probabilities. What the rule asks a human
+        The rule decides without one, and for a mask without what the model looks at: probabilities, and mirrored
+        views or several networks where it learned from such. What the rule asks a human
         about because a region is missing, the wall is open or the phases are swapped, is asked whatever the
         model says.
 
@@ -76,8 +77,12 @@ def decide(features: Values, model: QualityModel | None = None) -> Decision:
     -------
     Decision
     """
-    if model is None or all(features[f"{region}_probability"] is None for region in REGIONS):
-        return _by_rule(features, has_model=model is not None)
+    if model is None:
+        return _by_rule(features, "no quality model was fitted")
+    if all(features[f"{region}_probability"] is None for region in REGIONS):
+        return _by_rule(features, "the mask has no probabilities for the model")
+    if lacking := model.lacks(features):
+        return _by_rule(features, f"the mask lacks what the model looks at: {_WORDS[lacking[0]].words}")
     risk = model.risk(features)
     findings = [words for verdict, name, words in _findings(features) if verdict == "ask" and name in _ANATOMY]
     facts, t = f"the estimated chance of a poor mask is {risk:.0%}", model.training
@@ -95,8 +100,7 @@ def decide(features: Values, model: QualityModel | None = None) -> Decision:
 _ANATOMY = ("empty_regions", "enclosed_fraction", "phases_swapped")
 
 
-def _by_rule(features: Values, *, has_model: bool) -> Decision:
-    why = "the mask has no probabilities for the model" if has_model else "no quality model was fitted"
+def _by_rule(features: Values, why: str) -> Decision:
     note = f"decided by a rule without a measured rate of false alarms: {why}"
     found = _findings(features)
     verdict: Verdict = "accept"
@@ -124,14 +128,15 @@ def _findings(features: Values) -> list[tuple[Verdict, str, str]]:
 
 
 def _reasons(features: Values, model: QualityModel) -> tuple[str, ...]:
-    """Return the features that raise the risk most and are worse than usual in good masks."""
+    """Return what raises the risk most and is worse than usual in good masks, then what the rule finds."""
     parts = model.contributions(features)
     words: list[str] = []
-    for name in sorted(NAMES, key=lambda n: -parts[n]):
-        value, usual, feature = features[name], model.usual[NAMES.index(name)], _WORDS[name]
-        if parts[name] <= 0 or len(words) == MAX_REASONS:
-            break
-        if value is not None and usual is not None and (value - usual) * feature.worse > 0:
+    for name in sorted(JUDGED_NAMES, key=lambda n: -parts[n]):
+        value, usual, feature = features[name], model.usual[JUDGED_NAMES.index(name)], _WORDS[name]
+        if parts[name] > 0 and value is not None and usual is not None and (value - usual) * feature.worse > 0:
             digits = feature.decimals
             words.append(f"{feature.words}: {value:.{digits}f} (usual: {usual:.{digits}f})")
-    return tuple(words) or ("no single measurement stands out; their combination is unusual for a good mask",)
+    words += [finding for _, _, finding in _findings(features)]
+    return tuple(words[:MAX_REASONS]) or (
+        "no single measurement stands out; their combination is unusual for a good mask",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +50,11 @@ FEATURES: tuple[Feature, ...] = (
     *(Feature(f"{r}_probability", f"mean probability within the {_WORDS[r]}", -1) for r in REGIONS),
     *(Feature(f"{r}_border_entropy", f"entropy at the border of the {_WORDS[r]} (0 to 1)", 1) for r in REGIONS),
     *(Feature(f"{r}_member_dice", f"least Dice between two networks on the {_WORDS[r]}", -1) for r in REGIONS),
+    Feature("least_expected_dice", "least Dice of a region to be expected from the probabilities", -1),
+    Feature("mean_expected_dice", "Dice to be expected from the probabilities, mean over the regions", -1),
+    Feature("least_view_dice", "least Dice of a region between mirrored views of the image", -1),
+    Feature("mean_view_dice", "Dice between mirrored views of the image, mean over the regions", -1),
+    Feature("least_member_dice", "least Dice of a region between two networks", -1),
     Feature("volume_spread", "largest range of a volume over the networks, relative to its mean", 1),
     Feature("removed_fraction", "largest part of a region that cleaning removed", 1),
     Feature("added_fraction", "voxels that cleaning added, relative to the mask", 1, 3),
@@ -72,6 +77,15 @@ FEATURES: tuple[Feature, ...] = (
     Feature("phases_swapped", "whether a ventricle is not smaller at end-systole (0 or 1)", 1, 0),
 )
 NAMES = tuple(feature.name for feature in FEATURES)
+JUDGED_NAMES = (
+    "least_expected_dice",
+    "mean_expected_dice",
+    "least_view_dice",
+    "mean_view_dice",
+    "least_member_dice",
+    "least_enclosed_fraction",
+)
+"""What the quality model looks at, all from 0 to 1: with more it found fewer poor masks of a kind that was left out."""
 PAIR_NAMES = ("lvef_outside_pct", "stroke_volume_difference_pct", "wall_volume_change_pct", "phases_swapped")
 
 
@@ -156,7 +170,19 @@ def _confidence(confidence: Mapping[str, RegionConfidence]) -> Features:
         values[f"{region}_border_entropy"] = found.border_entropy
         values[f"{region}_member_dice"] = found.least_member_dice
     spreads = [c.volume_spread for c in confidence.values() if c.volume_spread is not None]
-    return values | {"volume_spread": max(spreads, default=None)}
+    values["volume_spread"] = max(spreads, default=None)
+    values |= _least_and_mean("expected_dice", [c.expected_dice for c in confidence.values()])
+    values |= _least_and_mean("view_dice", [c.view_dice for c in confidence.values()])
+    members = _least_and_mean("member_dice", [c.least_member_dice for c in confidence.values()])
+    return values | {"least_member_dice": members["least_member_dice"]}
+
+
+def _least_and_mean(name: str, by_region: Sequence[float | None]) -> Features:
+    """Summarise the regions; nothing speaks for one without a value, and it counts as 0."""
+    if all(value is None for value in by_region):
+        return {f"least_{name}": None, f"mean_{name}": None}
+    values = [value or 0.0 for value in by_region]
+    return {f"least_{name}": min(values), f"mean_{name}": sum(values) / len(values)}
 
 
 def _cleaning(cleaning: Cleaning) -> Features:

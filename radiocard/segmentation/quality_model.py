@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from radiocard.errors import ModelError, UsageError
 from radiocard.io.atomic import write_json
-from radiocard.segmentation.quality_features import NAMES
+from radiocard.segmentation.quality_features import JUDGED_NAMES as NAMES
 from radiocard.specs.base import Count, Frozen
 
 Float = NDArray[np.float64]
@@ -27,18 +27,19 @@ Number = Annotated[float, Field(ge=-1e6, le=1e6)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Numbers = tuple[Number, ...]
 
-SCHEMA = "radiocard/mask-quality/1"
+SCHEMA = "radiocard/mask-quality/2"
 MAX_BYTES = 64 * 1024
 FOLDS = 5
 FEWEST_POOR = 10
 _PENALTY_C = 0.3
+_CLIP = 0.005  # of a Dice, before its log-odds are taken
 
 
 class QualityTraining(Frozen):
     """What a quality model was fitted to.
 
-    ``auroc`` is that of out-of-fold scores, patients kept together; the two rates are the share of
-    good masks whose out-of-fold score lies above each limit.
+    ``auroc`` is that of out-of-fold scores, by models that learned neither from the patient nor from images made
+    worse in the same way; the two rates are the share of good masks whose out-of-fold score lies above each limit.
     """
 
     n_masks: Count
@@ -52,14 +53,15 @@ class QualityTraining(Frozen):
 
 
 class QualityModel(Frozen):
-    """A logistic regression on quality features, and the limits that decide.
+    """A logistic regression on the log-odds of quality features, and the limits that decide.
 
-    The risk is the estimated chance that the worst region of a mask has a Dice below
-    ``training.dice_limit``. ``usual`` holds the median of each feature over good masks; None where none
+    The features, ``JUDGED_NAMES``, lie between 0 and 1; ``median``, ``mean`` and ``scale`` hold for their log-odds. The
+    risk is the estimated chance that the worst region of a mask has a Dice below
+    ``training.dice_limit``. ``usual`` holds the median of each feature itself over good masks; None where none
     of them has it.
     """
 
-    schema_: Literal["radiocard/mask-quality/1"] = Field(alias="schema", default="radiocard/mask-quality/1")
+    schema_: Literal["radiocard/mask-quality/2"] = Field(alias="schema", default="radiocard/mask-quality/2")
     features: tuple[str, ...]
     median: Numbers
     mean: Numbers
@@ -85,9 +87,14 @@ class QualityModel(Frozen):
             raise ValueError(msg)
         return self
 
+    def lacks(self, features: Mapping[str, float | None]) -> tuple[str, ...]:
+        """Return what a mask does not say of the networks' doubt although masks of the training did."""
+        doubts = (name for name, usual in zip(NAMES, self.usual, strict=True) if usual is not None)
+        return tuple(name for name in doubts if name.endswith("_dice") and features[name] is None)
+
     def contributions(self, features: Mapping[str, float | None]) -> dict[str, float]:
         """Return what each feature adds to the log-odds, relative to the mean mask of the training."""
-        values = _matrix([features])[0]
+        values = _log_odds(_matrix([features]))[0]
         filled = np.where(np.isnan(values), self.median, values)
         parts = (filled - np.array(self.mean)) / np.array(self.scale) * np.array(self.coefficient)
         return dict(zip(NAMES, parts.tolist(), strict=True))
@@ -113,6 +120,7 @@ def fit_quality(
     warn_false_alarms: float,
     ask_false_alarms: float,
     random_state: int,
+    kinds: Sequence[str] | None = None,
 ) -> QualityModel:
     """Fit a quality model to masks whose agreement with a reader is known.
 
@@ -130,6 +138,9 @@ def fit_quality(
         Largest share of good masks that may be warned of, and that a human may be asked about.
     random_state : int
         Of the folds.
+    kinds : sequence of str, optional
+        How the image of each mask was made worse. The limits then come from scores of masks of a kind, as of a
+        patient, that was left out: a new kind of image shall not raise more false alarms.
 
     Returns
     -------
@@ -139,17 +150,19 @@ def fit_quality(
     ------
     UsageError
         If the lengths differ, a Dice is not a number from 0 to 1, there are fewer than 10 poor masks,
-        too few good ones for the rates, or fewer than 5 patients with either.
+        too few good ones for the rates, fewer than 5 patients with either, or without one kind of image no good or
+        no poor masks are left.
     """
     X, poor, groups = _checked(features, worst_dice, patients, dice_limit)
     alarms = {"warn": warn_false_alarms, "ask": ask_false_alarms}
     if not 0 < alarms["ask"] <= alarms["warn"] < 1:
         msg = f"False alarm rates are {alarms['warn']} (warn) and {alarms['ask']} (ask), expected 0 < ask <= warn < 1."
         raise UsageError(msg)
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=random_state)
-    scores = np.zeros(len(poor))
-    for train, test in folds.split(X, poor, groups):
-        scores[test] = _estimator().fit(X[train], poor[train]).predict_proba(X[test])[:, 1]
+    names = np.asarray(kinds if kinds is not None else [""] * len(poor), dtype=np.str_)
+    if len(names) != len(poor):
+        msg = f"There are {len(poor)} masks and {len(names)} kinds of image."
+        raise UsageError(msg)
+    scores = _left_out_scores(X, poor, groups, names, random_state)
     limits = {name: _limit(scores[~poor], rate) for name, rate in alarms.items()}
     whole = _estimator().fit(X, poor)
     imputer, scaler, logistic = (step for _, step in whole.steps)
@@ -170,7 +183,7 @@ def fit_quality(
         scale=tuple(scaler.scale_.tolist()),
         coefficient=tuple(logistic.coef_[0].tolist()),
         intercept=float(logistic.intercept_[0]),
-        usual=_medians(X[~poor]),
+        usual=_medians(_matrix(features)[~poor]),
         warn_above=limits["warn"],
         ask_above=limits["ask"],
         training=training,
@@ -215,6 +228,24 @@ def read_quality(path: str | Path) -> QualityModel:
         raise ModelError(msg, hint="Fit it again with this version.") from None
 
 
+def _left_out_scores(
+    X: Float, poor: NDArray[np.bool_], groups: NDArray[np.str_], kinds: NDArray[np.str_], random_state: int
+) -> Float:
+    """Score each mask by a model of other patients and, where there are several kinds of image, of other kinds."""
+    several = len(np.unique(kinds)) > 1
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=random_state)
+    scores = np.zeros(len(poor))
+    for train, test in folds.split(X, poor, groups):
+        for kind in np.unique(kinds[test]):
+            others = train[kinds[train] != kind] if several else train
+            if len(np.unique(poor[others])) < 2:
+                msg = f"Without the images of kind {str(kind)!r}, no good or no poor masks are left to learn from."
+                raise UsageError(msg, hint="Without a fitted model a rule decides.")
+            asked = test[kinds[test] == kind]
+            scores[asked] = _estimator().fit(X[others], poor[others]).predict_proba(X[asked])[:, 1]
+    return scores
+
+
 def _estimator() -> Pipeline:
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
     return make_pipeline(imputer, StandardScaler(), LogisticRegression(C=_PENALTY_C, max_iter=2000))
@@ -241,12 +272,17 @@ def _checked(
             f"good masks are of {counts[1]}. Expected {FEWEST_POOR} poor masks, and {FOLDS} patients with either."
         )
         raise UsageError(msg, hint="Without a fitted model a rule decides.")
-    return _matrix(features), poor, groups
+    return _log_odds(_matrix(features)), poor, groups
 
 
 def _matrix(features: Sequence[Mapping[str, float | None]]) -> Float:
     rows = [[math.nan if (v := row[name]) is None else float(v) for name in NAMES] for row in features]
     return np.array(rows, dtype=float)
+
+
+def _log_odds(values: Float) -> Float:
+    inner = np.clip(values, _CLIP, 1 - _CLIP)
+    return np.asarray(np.log(inner / (1 - inner)), dtype=np.float64)
 
 
 def _limit(good: Float, rate: float) -> float:

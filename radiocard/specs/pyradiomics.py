@@ -88,7 +88,7 @@ def from_parameters(data: Mapping[str, Any], *, base: Mapping[str, Any], name: s
             raise SpecError(msg, field=section, hint=nearest(section, SECTIONS, what="sections"))
     if "voxelSetting" in data:
         msg = f"{name}: radiocard cannot honour the section voxelSetting."
-        hint = "It is for feature maps, which are not made from a parameter file; drop the section."
+        hint = "Drop the section, and give its kernelRadius as radius to radiocard.feature_maps."
         raise SpecError(msg, field="voxelSetting", hint=hint)
     file = parse_as(ParameterFile, data, name)
     _refuse(file, name)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from radiocard.checks.cohort import identical_images, image_groups
 from radiocard.cohort.row import image_digest
-from radiocard.errors import CohortError, Issue, RadiocardError
+from radiocard.errors import Issue, NothingUsableError, RadiocardError
 from radiocard.evaluation.nested import check_apart
 from radiocard.image import PHASES, Case, FloatArray, Image, Key
 from radiocard.io.case_ref import CaseRef
@@ -111,9 +111,14 @@ def read_hearts(cohort: str | Path | Cohort, recipe: ClassifierRecipe, *, target
 
     Raises
     ------
+    MissingExtraError
+        If torch or MONAI is not installed.
+    NothingUsableError
+        If no case is usable.
     CohortError
-        If none is usable, or identical images carry different diagnoses.
+        If identical images carry different diagnoses.
     """
+    require_torch("A network that sees images alone")
     from radiocard.segmentation.classifier import MARGIN_PX
 
     spec = read_spec("cine_sax")
@@ -137,7 +142,7 @@ def read_hearts(cohort: str | Path | Cohort, recipe: ClassifierRecipe, *, target
         simulated = simulated or case.simulated
     if not rows:
         msg = f"No case has a {target} and a cine at both phases."
-        raise CohortError(msg, code="E_NOTHING_USABLE", field=target)
+        raise NothingUsableError(msg, issues)
     ids, labels, digests, channels, seconds = zip(*rows, strict=True)
     issues += identical_images(dict(zip(ids, digests, strict=True)), labels=dict(zip(ids, labels, strict=True)))
     return HeartTable(ids, labels, digests, np.stack(channels), np.array(seconds), simulated, tuple(issues))

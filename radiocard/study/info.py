@@ -8,10 +8,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from radiocard.specs import EvaluationPlan, FeatureSpec, ModelRecipe, shipped_names
+from radiocard.segmentation.backend import QUALITY
+from radiocard.segmentation.card import CARD, read_card
+from radiocard.specs import EvaluationPlan, FeatureSpec, ModelRecipe, NetworkRecipe, shipped_names
 
 DEPENDENCIES = ("numpy", "scipy", "pandas", "scikit-learn", "xgboost", "shap", "SimpleITK", "nibabel", "matplotlib")
-EXTRAS = {"pdf": "weasyprint", "pyradiomics": "radiomics"}
+EXTRAS = {
+    "cnn": "torch",
+    "dicom": "highdicom",
+    "ebm": "interpret",
+    "onnx": "onnxruntime",
+    "pdf": "weasyprint",
+    "pyradiomics": "radiomics",
+}
 
 
 def software_versions() -> dict[str, str]:
@@ -36,17 +45,18 @@ def about_installation() -> dict[str, Any]:
         "feature_specifications": shipped_names("feature_specs", FeatureSpec),
         "model_recipes": shipped_names("models", ModelRecipe),
         "evaluation_plans": shipped_names("models", EvaluationPlan),
+        "network_recipes": shipped_names("models", NetworkRecipe),
         "extras": extras,
     }
 
 
 def about_path(path: Path) -> dict[str, Any]:
-    """Return what a model file, a table or a cohort holds.
+    """Return what a model file, a table, a network or a cohort holds.
 
     Parameters
     ----------
     path : Path
-        Model file, table (.parquet, .csv with its .meta.json) or cohort.
+        Model file, table (.parquet, .csv with its .meta.json), folder of a network, or cohort.
 
     Returns
     -------
@@ -58,6 +68,8 @@ def about_path(path: Path) -> dict[str, Any]:
     ModelError, CohortError
         If it cannot be read.
     """
+    if (path / CARD).is_file():
+        return _about_network(path)
     if path.is_dir():
         return _about_cohort(path)
     if path.suffix == ".parquet" or (path.suffix == ".csv" and path.with_name(f"{path.name}.meta.json").exists()):
@@ -78,6 +90,19 @@ def _about_cohort(path: Path) -> dict[str, Any]:
         "labels": cohort.label_convention,
         "cases": len(cohort.cases),
         "classes": classes,
+    }
+
+
+def _about_network(path: Path) -> dict[str, Any]:
+    card = read_card(path)
+    return {
+        "kind": "network",
+        "network": card.short_id,
+        "recipe": card.recipe.name,
+        "members": [member.name for member in card.members],
+        "trained_on": f"{card.n_patients} {'simulated ' if card.simulated else ''}patients",
+        "onnx": "yes" if all("onnx" in member.files for member in card.members) else "no",
+        "quality_model": "yes" if (path / QUALITY).is_file() else "no",
     }
 
 

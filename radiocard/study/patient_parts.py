@@ -135,7 +135,8 @@ def mask_check(clinical: Mapping[str, Any]) -> Checks:
         return {}
     sure = clinical.get("mask_confidence")
     least = f", least certain region {100 * float(sure):.0f} % sure" if sure is not None else ""
-    text = f"Masks drawn by the network {network} and accepted by its quality estimate{least}"
+    judged = "accepted by its quality estimate" if clinical.get("mask_verdict") else "not judged by a quality estimate"
+    text = f"Masks drawn by the network {network} and {judged}{least}"
     return {text: ("MASK", ("W_MASK_WARN", "W_MASK_ASK"))}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
 
-from radiocard.errors import CohortError, Issue, RadiocardError, UsageError
+from radiocard.errors import CohortError, Issue, NothingUsableError, RadiocardError, UsageError
 from radiocard.io.atomic import write_json
 from radiocard.io.cohort import Cohort
 from radiocard.segmentation.card import (
@@ -22,7 +22,7 @@ from radiocard.segmentation.card import (
     NetworkMember,
     write_card,
 )
-from radiocard.segmentation.initial import Initial, read_initial
+from radiocard.segmentation.initial import UNKNOWN_START, Initial, read_initial
 from radiocard.segmentation.networks import require_torch
 from radiocard.segmentation.stacks import Person, person_of, twin_groups
 from radiocard.specs import NetworkRecipe, parse_as, read_network
@@ -101,6 +101,9 @@ def plan_folds(people: Sequence[Person], recipe: NetworkRecipe, *, folds: int) -
         parts = list(splitter.split(everyone[:, None], diagnoses, groups))
     out = []
     for number, (rest, test) in enumerate(parts, start=1):
+        if len(np.unique(groups[rest])) < 2:
+            msg = f"fold-{number} would leave fewer than two patients to learn from."
+            raise CohortError(msg, hint="Add patients, or use another number of folds.")
         inner = GroupShuffleSplit(1, test_size=recipe.training.validation, random_state=seed + number)
         train, validation = next(iter(inner.split(rest, groups=groups[rest])))
         out.append(Fold(f"fold-{number}", rest[train], rest[validation], test))
@@ -133,8 +136,8 @@ def train_networks(
     only : int, optional
         Train only this fold now, from 1; the others on other machines, for example.
     initial : str or Path, optional
-        Folder of a pre-training, or of an ensemble whose first member's weights are the start; the images that
-        they learned from count as seen by every member.
+        Folder of a pre-training, or of an ensemble whose first member's weights are the start, or a safetensors
+        file; the images that they learned from count as seen by every member, where they are known.
     deterministic : bool
         The same bits each time.
     tell : callable or None
@@ -151,7 +154,7 @@ def train_networks(
     UsageError
         If the folder holds members of another recipe, cohort or number of folds.
     CohortError
-        If too few cases are usable.
+        If there are too few cases; :class:`NothingUsableError` with the reasons where cases could not be used.
     """
     require_torch()
     settings = recipe if isinstance(recipe, NetworkRecipe) else read_network(recipe)
@@ -160,7 +163,12 @@ def train_networks(
         raise UsageError(msg)
     folder = Path(output)
     people, issues = load_people(cohort, settings)
-    plan = plan_folds(people, settings, folds=folds)
+    try:
+        plan = plan_folds(people, settings, folds=folds)
+    except CohortError as error:
+        if issues:
+            raise NothingUsableError(error.issue.message, issues) from None
+        raise
     start = None if initial is None else read_initial(initial)
     for number, fold in enumerate(plan, start=1):
         if only in (None, number) and _finished(folder, fold, people, settings, start) is None:
@@ -168,6 +176,10 @@ def train_networks(
     members = [_finished(folder, fold, people, settings, start) for fold in plan]
     missing = tuple(fold.name for fold, member in zip(plan, members, strict=True) if member is None)
     done = tuple(member for member in members if member is not None)
+    if start is not None and start.of_unknown:
+        issues.append(
+            Issue("W_UNKNOWN_START", UNKNOWN_START, hint="Do not measure accuracy on patients they may know.")
+        )
     return Training(None if missing else _write(folder, settings, done, people), missing, tuple(issues))
 
 

@@ -140,7 +140,9 @@ def segment_case(case: Case, ensemble: Ensemble, *, of: Case | None = None, flip
         msg = "Every network learned from these images: no honest figure can be had."
         hint = "Evaluate an ensemble of several folds on its own cohort, or on other patients."
         raise UsageError(msg, case=case.patient_id, hint=hint)
-    return segment_images(images, ensemble, patient_id=case.patient_id, networks=networks, flips=flips)
+    return segment_images(
+        images, ensemble, patient_id=case.patient_id, networks=networks, flips=flips, simulated=case.simulated
+    )
 
 
 def reader_mask(case: Case, phase: Phase) -> LabelMap:

@@ -30,6 +30,7 @@ from radiocard.specs import read_spec
 
 RECORD = "segmentation.json"
 _MASKS = "masks"
+_SIMULATED = "The network learned from simulated hearts, and this one is real: do not use its masks."
 _ORDER: Mapping[str, int] = {"accept": 0, "warn": 1, "ask": 2}
 
 
@@ -144,6 +145,7 @@ def segment_images(
     patient_id: str,
     networks: tuple[Network, ...] | None = None,
     flips: bool = True,
+    simulated: bool | None = None,
 ) -> SegmentedCase:
     """Segment one heart.
 
@@ -160,6 +162,8 @@ def segment_images(
         Those of the ensemble that answer, where it is known.
     flips : bool
         Average over mirrored slices.
+    simulated : bool, optional
+        Whether the heart is simulated, where it is known.
 
     Returns
     -------
@@ -176,6 +180,8 @@ def segment_images(
     recipe = ensemble.card.recipe
     unseen = networks or ensemble.unseen([hash_image(image.digest()) for image in images.values()])
     issues = [] if unseen else [_seen(patient_id)]
+    if ensemble.card.simulated and simulated is False:
+        issues.append(Issue("W_SIMULATED_MODEL", _SIMULATED, patient_id, "mask", "Train a network on real hearts."))
     answering = unseen or ensemble.networks
     chosen, frames, doubts = _phases(images, answering, ensemble, patient_id)
     found = predict_images(chosen, answering, recipe, flips=flips)
@@ -228,7 +234,11 @@ def segment(
     issues: list[Issue] = []
     for ref in found.cases:
         try:
-            cases.append(segment_images(load_images(ref), ensemble, patient_id=ref.patient_id, flips=flips))
+            cases.append(
+                segment_images(
+                    load_images(ref), ensemble, patient_id=ref.patient_id, flips=flips, simulated=ref.simulated
+                )
+            )
         except RadiocardError as error:
             issues += findings(error)
         if progress is not None:

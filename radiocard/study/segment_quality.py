@@ -18,7 +18,7 @@ from radiocard.study.segment_evaluate import reader_mask, segment_case
 from radiocard.study.segment_predict import findings
 
 DEGRADED = ("noise", "blur", "coarse", "motion")
-SEVERITIES = (0.0, 0.5, 1.0)
+SEVERITIES = (0.15, 0.3, 0.6)
 DICE_LIMIT = 0.8
 WARN_FALSE_ALARMS, ASK_FALSE_ALARMS = 0.10, 0.05
 
@@ -54,8 +54,7 @@ def learn_quality(
 ) -> tuple[QualityModel, tuple[Issue, ...]]:
     """Fit the quality model of a network on its own training cohort, and keep it in its folder.
 
-    Each patient is segmented by networks that never saw the patient, from images as they are and
-    made worse in several ways and degrees.
+    Each patient is segmented by networks that never saw the patient, as :func:`training_masks`.
 
     Parameters
     ----------
@@ -80,9 +79,9 @@ def learn_quality(
     ensemble = open_ensemble(network)
     masks: list[JudgedMask] = []
     issues: list[Issue] = []
-    for ref in as_cohort(cohort).cases:
+    for number, ref in enumerate(as_cohort(cohort).cases):
         try:
-            masks += judged_masks(ref.load(), ensemble, families=DEGRADED, severities=SEVERITIES)
+            masks += training_masks(ref.load(), ensemble, number=number)
         except UsageError:
             raise
         except RadiocardError as error:
@@ -104,13 +103,34 @@ def fit_masks(masks: Sequence[JudgedMask]) -> QualityModel:
         warn_false_alarms=WARN_FALSE_ALARMS,
         ask_false_alarms=ASK_FALSE_ALARMS,
         random_state=0,
+        kinds=[mask.family for mask in masks],
     )
+
+
+def training_masks(case: Case, ensemble: Ensemble, *, number: int) -> list[JudgedMask]:
+    """Judge what a quality model learns from: a case as it is, and made worse in each way.
+
+    Parameters
+    ----------
+    case : Case
+    ensemble : Ensemble
+    number : int
+        Of the case in its cohort, from 0; the severity goes round with it, so that about half of the masks are poor.
+
+    Returns
+    -------
+    list of JudgedMask
+    """
+    severity = SEVERITIES[number % len(SEVERITIES)]
+    return judged_masks(case, ensemble, families=DEGRADED, severities=(0.0, severity))
 
 
 def judged_masks(
     case: Case, ensemble: Ensemble, *, families: Sequence[str], severities: Sequence[float]
 ) -> list[JudgedMask]:
     """Segment one case from images made worse, by networks that never saw it, and compare with the reader.
+
+    Mirrored slices are averaged, as at prediction.
 
     Parameters
     ----------
@@ -139,7 +159,7 @@ def judged_masks(
             key: image if severity == 0 else degrade(image, family=family, severity=severity, random_state=number)
             for key, image in case.images.items()
         }
-        found = segment_case(replace(case, images=worse), ensemble, of=case, flips=False)
+        found = segment_case(replace(case, images=worse), ensemble, of=case)
         for phase, judged in found.phases.items():
             overlaps = compare_masks(judged.mask, reader_mask(case, phase), case=case.patient_id).values()
             dice = min(overlap.dice or 0.0 for overlap in overlaps)

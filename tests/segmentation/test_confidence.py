@@ -4,7 +4,8 @@ import pytest
 from radiocard.errors import GeometryError
 from radiocard.image import LABELS_ACDC, LabelMap
 from radiocard.segmentation.clean import most_probable
-from radiocard.segmentation.confidence import normalised_entropy, region_confidence
+from radiocard.segmentation.confidence import expected_dice, normalised_entropy, region_confidence
+from radiocard.segmentation.overlap import dice
 from radiocard.segmentation.probabilities import Probabilities
 
 AFFINE = np.diag([1.5, 1.5, 8.0, 1.0])
@@ -33,6 +34,8 @@ def test_certain_networks_that_agree():
         "member_dice": 1.0,
         "least_member_dice": 1.0,
         "volume_spread": 0.0,
+        "expected_dice": 1.0,
+        "view_dice": None,
     }
 
 
@@ -77,6 +80,59 @@ def test_a_region_that_one_network_misses():
     assert found["lv_cavity"].least_member_dice == 0.0
     assert found["lv_cavity"].volume_spread == 2.0
     assert set(found["rv_cavity"].to_dict().values()) == {None}
+
+
+def test_expected_dice_of_a_certain_region_is_one():
+    region = square(5, 15) == 3
+    assert expected_dice(region.astype(float), region) == 1.0
+
+
+def test_expected_dice_has_its_closed_form():
+    p = from_masks(square(5, 15), certainty=0.7)
+    found = region_confidence(p, most_probable(p))["lv_cavity"]
+    inside, outside = 100 * 0.7, (20 * 20 * 3 - 100) * 0.1
+    assert found.expected_dice == pytest.approx(2 * inside / (100 + inside + outside), rel=1e-5)
+
+
+def test_expected_dice_sees_what_the_region_lacks():
+    seen, drawn = square(5, 15) == 3, square(5, 10) == 3
+    assert expected_dice(seen.astype(float), drawn) == pytest.approx(dice(seen, drawn))
+    assert expected_dice(np.where(seen, 0.6, 0.0), seen) < expected_dice(np.where(seen, 0.9, 0.0), seen)
+
+
+def test_expected_dice_of_nothing():
+    nothing = np.zeros((4, 4, 1), bool)
+    assert expected_dice(np.full((4, 4, 1), 0.2), nothing) == 0.0
+    assert expected_dice(np.zeros((4, 4, 1)), nothing) is None
+
+
+def test_expected_dice_is_near_the_mean_dice_of_regions_drawn_from_the_probabilities():
+    rng = np.random.default_rng(0)
+    p = rng.beta(0.3, 0.5, (40, 40, 2))
+    region = p > 0.5
+    drawn = [dice(region, rng.random(p.shape) < p) for _ in range(200)]
+    assert expected_dice(p, region) == pytest.approx(np.mean(drawn), abs=0.005)
+
+
+def test_views_that_agree_and_views_that_do_not():
+    mask = square(5, 15)
+    stack = mask.transpose(2, 0, 1).astype(np.uint8)
+    moved = np.roll(stack, (2, 2), (1, 2))
+    p = from_masks(mask)
+    for views, agreement in (((stack, stack), 1.0), ((stack, moved), 64 / 100), ((stack, stack, moved), 2.28 / 3)):
+        told = Probabilities(p.members, AFFINE, np.stack(views)[None])
+        found = region_confidence(told, most_probable(told))
+        assert found["lv_cavity"].view_dice == pytest.approx(agreement)
+        assert found["rv_cavity"].view_dice == 0.0
+
+
+def test_views_are_compared_within_a_network():
+    mask, other = square(5, 15), square(7, 17)
+    views = np.stack([np.stack([m.transpose(2, 0, 1)] * 4) for m in (mask, other)]).astype(np.uint8)
+    p = Probabilities(from_masks(mask, other).members, AFFINE, views)
+    found = region_confidence(p, most_probable(p))["lv_cavity"]
+    assert found.view_dice == 1.0
+    assert found.least_member_dice == pytest.approx(64 / 100)
 
 
 def test_entropy_of_equal_classes_is_one():

@@ -48,6 +48,20 @@ def test_ghosts_are_half_the_image_away():
     np.testing.assert_allclose(found, np.abs((1 - weak) * image().array[:, :, 0] + weak * shifted), rtol=1e-6)
 
 
+@pytest.mark.parametrize("family", ["blur", "motion", "ghosts", "coarse", "contrast"])
+def test_the_heart_stays_in_place(family):
+    source = image()
+    shifts = []
+    for seed in range(10):
+        worse = degrade(source, family=family, severity=0.3, random_state=seed)
+        turn = (
+            np.fft.fft2(worse.array, axes=(0, 1))[[1, 0], [0, 1]]
+            / np.fft.fft2(source.array, axes=(0, 1))[[1, 0], [0, 1]]
+        )
+        shifts.append(np.angle(turn) / (2 * np.pi) * np.array([[64], [48]]))
+    assert np.abs(shifts).max() < 0.5  # pixels
+
+
 def test_what_is_not_known_is_refused():
     with pytest.raises(UsageError, match="'rain' is not known; expected one of noise, blur"):
         degrade(image(), family="rain", severity=0.5, random_state=0)

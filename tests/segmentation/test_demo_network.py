@@ -11,6 +11,7 @@ def test_the_demo_network_is_small_and_knows_simulated_hearts_alone():
     card = read_card(folder)
     assert card.simulated
     assert {*card.members[0].files} == {"safetensors", "onnx"}
+    assert not any(b"site-packages" in path.read_bytes() for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])

@@ -1,10 +1,12 @@
+import sys
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="not run: needs the extra cnn")
 pytest.importorskip("onnxruntime", reason="not run: needs the extra onnx")
 
-from radiocard.errors import ModelError  # noqa: E402
+from radiocard.errors import MissingExtraError, ModelError  # noqa: E402
 from radiocard.segmentation import export as module  # noqa: E402
 from radiocard.segmentation.backend import open_ensemble  # noqa: E402
 from radiocard.segmentation.card import NetworkMember, read_card, write_card  # noqa: E402
@@ -36,6 +38,9 @@ def test_onnxruntime_answers_as_torch_does(folder):
     before = read_card(folder)
     found = module.export_onnx(folder)
     assert found.largest_difference < 1e-3
+    written = (folder / "fold-1.onnx").read_bytes()
+    assert b".py" not in written  # the exporter notes the source line behind each operation
+    assert str(folder).encode() not in written
     assert found.card.network_id == before.network_id
     stack = np.random.default_rng(0).normal(size=(7, 32, 32)).astype(np.float32)
     torch_, onnx = (open_ensemble(folder, backend=b).networks[0].logits(stack) for b in ("torch", "onnx"))
@@ -49,6 +54,15 @@ def test_an_export_that_answers_differently_is_not_named_in_the_card(folder, mon
     with pytest.raises(ModelError, match="answers differently"):
         module.export_onnx(folder)
     assert read_card(folder) == before
+
+
+def test_without_onnxruntime_nothing_is_exported(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    before = read_card(folder)
+    with pytest.raises(MissingExtraError, match="onnxruntime"):
+        module.export_onnx(folder)
+    assert read_card(folder) == before
+    assert not (folder / "fold-1.onnx").exists()
 
 
 def test_an_onnx_file_that_cannot_be_run_is_refused(folder):

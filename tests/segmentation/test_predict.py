@@ -44,6 +44,21 @@ def test_mirrored_slices_are_mirrored_back(level_cases, level_ensemble):
         np.testing.assert_array_equal(np.flip(mirrored, axes), a)
 
 
+def test_views_are_kept_where_slices_are_mirrored(level_cases, level_ensemble):
+    image = level_cases[0].images["cine", "ed"]
+    found = predict_images({"ed": image}, level_ensemble.networks, RECIPE, flips=True)["ed"]
+    assert found.views.shape == (2, 4, image.array.shape[2], RECIPE.grid.size_px, RECIPE.grid.size_px)
+    for view in found.views[:, 1:].swapaxes(0, 1):  # a network that reads the class of each voxel
+        np.testing.assert_array_equal(view, found.views[:, 0])
+    assert predict_images({"ed": image}, level_ensemble.networks, RECIPE, flips=False)["ed"].views is None
+
+
+def test_a_network_that_never_saw_mirrored_slices_has_no_views(level_cases, level_ensemble):
+    image = level_cases[0].images["cine", "ed"]
+    recipe = RECIPE.model_copy(update={"augmentation": RECIPE.augmentation.model_copy(update={"flips": False})})
+    assert predict_images({"ed": image}, level_ensemble.networks, recipe, flips=True)["ed"].views is None
+
+
 def test_a_heart_off_the_middle_is_found_by_a_second_square(level_cases, level_ensemble):
     source = level_cases[0]
     image, mask = source.images["cine", "ed"], source.masks["cine", "ed"]

@@ -32,6 +32,12 @@ def test_another_shape_is_refused(shape):
         Probabilities(np.zeros(shape, np.float32), SPACING)
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 2, 8, 8), (1, 4, 2, 8, 8), (4, 2, 8, 8)])
+def test_views_of_another_shape_are_refused(shape):
+    with pytest.raises(GeometryError, match=r"Views have shape .* expected \(2, at least 2, n_slices, size, size\)"):
+        Probabilities(uniform(), SPACING, np.zeros(shape, np.uint8))
+
+
 def test_another_affine_is_refused():
     with pytest.raises(GeometryError, match=r"Affine has shape \(3, 3\)"):
         Probabilities(uniform(), np.eye(3))

@@ -2,20 +2,21 @@ import numpy as np
 import pytest
 
 from radiocard.segmentation.quality import RULE, decide
-from radiocard.segmentation.quality_features import NAMES
+from radiocard.segmentation.quality_features import JUDGED_NAMES, NAMES
 from radiocard.segmentation.quality_model import fit_quality
 
 GOOD = dict.fromkeys(NAMES, 0.0) | {
-    name: 0.97 for name in NAMES if name.endswith(("_probability", "_member_dice", "enclosed_fraction"))
+    name: 0.97 for name in NAMES if name.endswith(("_probability", "_dice", "enclosed_fraction"))
 }
+VIEWS = ("least_view_dice", "mean_view_dice")
 
 
 @pytest.fixture(scope="module")
 def model():
-    """Fitted to masks whose Dice falls with what the networks say of the RV."""
+    """Fitted to masks whose Dice falls with the agreement of mirrored views."""
     rng = np.random.default_rng(0)
     agreement = rng.beta(12, 1.5, 200)
-    rows = [GOOD | {"rv_cavity_member_dice": float(a), "rv_cavity_probability": 0.97} for a in agreement]
+    rows = [GOOD | {"least_view_dice": float(a)} for a in agreement]
     dice = np.clip(agreement + rng.normal(0, 0.02, 200), 0, 1)
     options = {"dice_limit": 0.8, "warn_false_alarms": 0.1, "ask_false_alarms": 0.05, "random_state": 0}
     return fit_quality(rows, dice.tolist(), [str(i // 2) for i in range(200)], **options)
@@ -49,7 +50,7 @@ def test_the_worst_finding_decides():
 
 
 def test_the_model_accepts_warns_and_asks(model):
-    by_agreement = {a: decide(GOOD | {"rv_cavity_member_dice": a}, model) for a in np.linspace(0.99, 0.5, 50)}
+    by_agreement = {a: decide(GOOD | {"least_view_dice": a}, model) for a in np.linspace(0.99, 0.5, 50)}
     verdicts = [d.verdict for d in by_agreement.values()]
     assert verdicts == sorted(verdicts, key=("accept", "warn", "ask").index)
     assert set(verdicts) == {"accept", "warn", "ask"}
@@ -57,7 +58,14 @@ def test_the_model_accepts_warns_and_asks(model):
     last = by_agreement[min(by_agreement)]
     assert "the estimated chance of a poor mask is" in last.reasons[0]
     assert "(exceeded by 5% of good masks)" in last.reasons[0]
-    assert last.reasons[1].startswith("least Dice between two networks on the RV cavity: 0.50 (usual: 0.9")
+    words = "least Dice of a region between mirrored views of the image"
+    assert last.reasons[1].startswith(f"{words}: 0.50 (usual: 0.9")
+
+
+def test_what_the_rule_finds_is_told_beside_what_the_model_says(model):
+    found = decide(GOOD | {"least_view_dice": 0.5, "rv_cavity_probability": 0.7}, model)
+    assert found.verdict == "ask"
+    assert found.reasons[-1] == "mean probability within the RV cavity: 0.70, below 0.8"
 
 
 def test_a_missing_region_is_asked_about_whatever_the_model_says(model):
@@ -67,14 +75,30 @@ def test_a_missing_region_is_asked_about_whatever_the_model_says(model):
 
 
 def test_a_mask_without_probabilities_is_judged_by_the_rule(model):
-    without = {name: None if name.endswith(("_probability", "_member_dice")) else v for name, v in GOOD.items()}
+    without = {name: None if name.endswith(("_probability", "_dice")) else v for name, v in GOOD.items()}
     found = decide(without, model)
     assert found.by == "rule"
     assert "the mask has no probabilities for the model" in found.reasons[-1]
 
 
+def test_a_mask_without_mirrored_views_is_judged_by_the_rule(model):
+    found = decide(GOOD | dict.fromkeys(VIEWS), model)
+    assert (found.verdict, found.by) == ("accept", "rule")
+    words = "the mask lacks what the model looks at: least Dice of a region between mirrored views of the image"
+    assert found.reasons[-1].endswith(words)
+
+
+def test_a_model_that_never_had_mirrored_views_judges_without_them():
+    rng = np.random.default_rng(0)
+    expected = rng.beta(12, 1.5, 200)
+    rows = [GOOD | dict.fromkeys(VIEWS) | {"least_expected_dice": float(e)} for e in expected]
+    options = {"dice_limit": 0.8, "warn_false_alarms": 0.1, "ask_false_alarms": 0.05, "random_state": 0}
+    found = fit_quality(rows, expected.tolist(), [str(i // 2) for i in range(200)], **options)
+    assert decide(GOOD | dict.fromkeys(VIEWS), found).by == "model"
+
+
 def test_a_combination_without_a_single_culprit_says_so(model):
     limits = model.model_copy(update={"warn_above": 1e-9, "ask_above": 1 - 1e-9})
-    found = decide(GOOD | {"rv_cavity_member_dice": 0.999}, limits)
+    found = decide(GOOD | dict.fromkeys(JUDGED_NAMES, 0.999), limits)
     assert found.verdict == "warn"
     assert found.reasons[1] == "no single measurement stands out; their combination is unusual for a good mask"

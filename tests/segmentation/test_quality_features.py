@@ -3,7 +3,16 @@ import pytest
 
 from radiocard.image import LABELS_ACDC, LabelMap
 from radiocard.segmentation.clean import clean_mask
-from radiocard.segmentation.quality_features import FEATURES, NAMES, PAIR_NAMES, pair_features, quality_features
+from radiocard.segmentation.confidence import region_confidence
+from radiocard.segmentation.probabilities import Probabilities
+from radiocard.segmentation.quality_features import (
+    FEATURES,
+    JUDGED_NAMES,
+    NAMES,
+    PAIR_NAMES,
+    pair_features,
+    quality_features,
+)
 
 AFFINE = np.diag([2.0, 2.0, 10.0, 1.0])
 RV, WALL, LV = 1, 2, 3
@@ -31,6 +40,37 @@ def test_every_feature_is_there_and_has_words():
     assert tuple(found) == NAMES
     assert len(set(NAMES)) == len(NAMES)
     assert all(f.words and f.worse in (1, -1) for f in FEATURES)
+
+
+def told(mask, certainty=1.0, views=None):
+    """What networks say that give the class of a mask so much, and the rest to the others alike."""
+    one_hot = np.stack([mask.array == c for c in range(4)])[None].astype(np.float32)
+    p = Probabilities(one_hot * certainty + (1 - one_hot) * (1 - certainty) / 3, AFFINE, views)
+    found = features(mask, confidence=region_confidence(p, mask))
+    return [found[name] for name in JUDGED_NAMES[:4]]
+
+
+def test_what_the_model_looks_at_is_one_for_certain_views_that_agree():
+    views = np.stack([tube().array.transpose(2, 0, 1)] * 4)[None]
+    assert told(tube(), views=views) == [1.0] * 4
+    assert told(tube()) == [1.0, 1.0, None, None]
+
+
+def test_what_the_model_looks_at_falls_with_doubt_and_disagreement():
+    stack = tube().array.transpose(2, 0, 1)
+    sure = told(tube(), certainty=0.95, views=np.stack([stack, stack])[None])
+    other = np.where(stack == RV, 0, stack)
+    unsure = told(tube(), certainty=0.9, views=np.stack([stack, other])[None])
+    assert all(a > b for a, b in zip(sure, unsure, strict=True))
+    assert unsure[2:] == [0.0, pytest.approx(2 / 3)]  # the RV in one view alone
+    assert sure[0] < sure[1]
+
+
+def test_a_region_that_is_not_drawn_counts_as_zero():
+    array = np.where(tube().array == RV, 0, tube().array)
+    mask = LabelMap(array, AFFINE, labels=LABELS_ACDC)
+    stack = array.transpose(2, 0, 1)
+    assert told(mask, views=np.stack([stack, stack])[None]) == [0.0, pytest.approx(2 / 3)] * 2
 
 
 def test_a_straight_heart_has_no_jumps():

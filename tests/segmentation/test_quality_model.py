@@ -2,11 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from radiocard.errors import ModelError, UsageError
 from radiocard.evaluation.intervals import resample_weights
 from radiocard.evaluation.metrics import auc
-from radiocard.segmentation.quality_features import NAMES
+from radiocard.segmentation.quality_features import JUDGED_NAMES as NAMES
 from radiocard.segmentation.quality_model import MAX_BYTES, fit_quality, read_quality, write_quality
 
 OPTIONS = {"dice_limit": 0.8, "warn_false_alarms": 0.1, "ask_false_alarms": 0.05, "random_state": 0}
@@ -17,7 +18,8 @@ def made_up(n=200, seed=0, signal=2.0):
     """Masks of 50 patients; one in four is poor, and two features know it."""
     rng = np.random.default_rng(seed)
     poor = rng.random(n) < 0.25
-    X = rng.standard_normal((n, len(NAMES))) + signal * poor[:, None] * np.isin(np.arange(len(NAMES)), [0, 5])
+    knows = np.isin(np.arange(len(NAMES)), [0, 2])
+    X = expit(rng.standard_normal((n, len(NAMES))) - signal * poor[:, None] * knows)
     rows = [dict(zip(NAMES, row.tolist(), strict=True)) for row in X]
     return rows, np.where(poor, 0.5, 0.9).tolist(), [f"p{i % 50}" for i in range(n)]
 
@@ -62,7 +64,7 @@ def test_the_risk_is_that_of_scikit_learn():
 
     rows, dice, patients = made_up()
     found = fit_quality(rows, dice, patients, **OPTIONS)
-    X = np.array([[row[name] for name in NAMES] for row in rows])
+    X = logit([[row[name] for name in NAMES] for row in rows])
     scaler = StandardScaler().fit(X)
     reference = LogisticRegression(C=0.3, max_iter=2000).fit(scaler.transform(X), np.array(dice) < 0.8)
     expected = reference.predict_proba(scaler.transform(X))[:, 1]
@@ -72,16 +74,42 @@ def test_the_risk_is_that_of_scikit_learn():
 def test_a_missing_feature_counts_as_the_median(model):
     rows, _, _ = made_up()
     row = rows[0]
-    at_median = row | {NAMES[5]: model.median[5]}
-    assert model.risk(row | {NAMES[5]: None}) == pytest.approx(model.risk(at_median), rel=1e-12)
+    at_median = row | {NAMES[2]: expit(model.median[2])}
+    assert model.risk(row | {NAMES[2]: None}) == pytest.approx(model.risk(at_median), rel=1e-12)
 
 
 def test_a_feature_that_nobody_had_does_not_matter():
     rows, dice, patients = made_up()
-    rows = [row | {NAMES[8]: None} for row in rows]
-    found = fit_quality(rows, dice, patients, **OPTIONS)
-    assert found.usual[8] is None
-    assert found.contributions(rows[0] | {NAMES[8]: 99.0})[NAMES[8]] == 0.0
+    without = [row | {NAMES[3]: None} for row in rows]
+    found = fit_quality(without, dice, patients, **OPTIONS)
+    assert found.usual[3] is None
+    assert found.contributions(rows[0])[NAMES[3]] == 0.0
+    assert found.lacks(without[0]) == ()
+    assert found.lacks(without[0] | {NAMES[0]: None}) == (NAMES[0],)
+
+
+def test_a_shape_that_is_not_defined_is_no_lack(model):
+    row = made_up()[0][0]
+    assert model.lacks(row | {"least_enclosed_fraction": None}) == ()
+
+
+def test_a_worse_feature_never_lowers_the_risk(model):
+    row = dict.fromkeys(NAMES, 0.9)
+    for name in (NAMES[0], NAMES[2]):
+        risks = [model.risk(row | {name: value}) for value in (1.0, 0.9, 0.6, 0.2, 0.0)]
+        assert risks == sorted(risks)
+
+
+def test_limits_come_from_kinds_of_image_that_were_left_out():
+    rows, dice, patients = made_up(n=600)
+    odd = [i % 3 == 0 and d > 0.8 for i, d in enumerate(dice)]  # good masks that look poor, all of one kind
+    rows = [row | {NAMES[0]: 0.02, NAMES[2]: 0.02} if o else row for row, o in zip(rows, odd, strict=True)]
+    plain = fit_quality(rows, dice, patients, **OPTIONS)
+    kinds = ["odd" if o else ("a" if i % 2 else "b") for i, o in enumerate(odd)]
+    careful = fit_quality(rows, dice, patients, **OPTIONS, kinds=kinds)
+    assert careful.warn_above > plain.warn_above
+    assert careful.training.auroc < plain.training.auroc
+    assert careful.coefficient == plain.coefficient
 
 
 def test_the_same_data_give_the_same_file(model, tmp_path):
@@ -150,6 +178,11 @@ def test_contradictions_are_refused():
     rows, dice, patients = made_up()
     with pytest.raises(UsageError, match="features of 200 masks, 199 Dice and 200 patients"):
         fit_quality(rows, dice[1:], patients, **OPTIONS)
+    with pytest.raises(UsageError, match="There are 200 masks and 199 kinds of image"):
+        fit_quality(rows, dice, patients, **OPTIONS, kinds=["a"] * 199)
+    by_dice = ["good" if d > 0.8 else "poor" for d in dice]
+    with pytest.raises(UsageError, match="Without the images of kind 'good', no good or no poor masks are left"):
+        fit_quality(rows, dice, patients, **OPTIONS, kinds=by_dice)
     with pytest.raises(UsageError, match="A Dice is not a number from 0 to 1"):
         fit_quality(rows, [float("nan"), *dice[1:]], patients, **OPTIONS)
     with pytest.raises(UsageError, match="expected 0 < ask <= warn < 1"):

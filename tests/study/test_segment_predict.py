@@ -78,6 +78,15 @@ def test_phases_are_found_in_a_whole_cine(level_cases, level_ensemble, tmp_path)
     assert radiocard.extract(manifest)["lvesv_ml"].iloc[0] < radiocard.extract(manifest)["lvedv_ml"].iloc[0]
 
 
+def test_a_network_of_simulated_hearts_says_so_to_a_real_one(level_cases, level_ensemble, tmp_path):
+    assert level_ensemble.card.simulated
+    real = [replace(case, simulated=number > 0) for number, case in enumerate(level_cases)]
+    result = segment(read_unsegmented(write_manifest_cohort(real, tmp_path)), level_ensemble, flips=False)
+    assert [[i.code for i in case.issues] for case in result.cases] == [["W_SIMULATED_MODEL"], [], []]
+    evidence = evaluate_segmentation(read_cohort(tmp_path), level_ensemble, flips=False)
+    assert [[i.code for i in case.issues] for case in evidence.masks.cases] == [["W_SIMULATED_MODEL"], [], []]
+
+
 def test_who_learned_from_a_patient_does_not_answer(level_cases, level_ensemble):
     images = {phase: level_cases[0].images["cine", phase] for phase in ("ed", "es")}
     found = segment_images(images, knowing(level_ensemble, {0}, images["es"]), patient_id="a", flips=False)

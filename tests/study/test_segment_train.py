@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radiocard.errors import CohortError, UsageError
+from radiocard.errors import CohortError, ModelError, NothingUsableError, UsageError
 from radiocard.segmentation.stacks import person_of
 from radiocard.specs import read_network
 from radiocard.study.segment import plan_folds
@@ -48,6 +48,11 @@ def test_groups_smaller_than_the_number_of_folds_are_not_spread(people):
     alone = [replace(person, diagnosis=str(n)) for n, person in enumerate(people[:6])]
     folds = plan_folds(alone, RECIPE, folds=3)
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(6))
+
+
+def test_a_fold_that_leaves_one_patient_is_refused(people):
+    with pytest.raises(CohortError, match="would leave fewer than two patients to learn from"):
+        plan_folds(people[:3], RECIPE, folds=2)
 
 
 def test_too_few_patients_are_refused(people):
@@ -104,6 +109,28 @@ class TestTraining:
         second = train_networks(cohort, tmp_path / "b", recipe=recipe, folds=1, initial=tmp_path / "a").card
         assert second.members[0].initial == first.network_id
         assert second.members[0].history[0].loss < first.members[0].history[0].loss
+
+    def test_weights_of_a_file_are_a_start_and_nobody_knows_whom_they_saw(self, cohort, recipe, tmp_path):
+        from radiocard.study.segment import train_networks
+
+        first = train_networks(cohort, tmp_path / "a", recipe=recipe, folds=1)
+        assert first.issues == ()
+        file = tmp_path / "a" / "fold-1.safetensors"
+        second = train_networks(cohort, tmp_path / "b", recipe=recipe, folds=1, initial=file)
+        assert [issue.code for issue in second.issues] == ["W_UNKNOWN_START"]
+        assert second.card.members[0].history[0].loss < first.card.members[0].history[0].loss
+        (tmp_path / "x.safetensors").write_bytes(b"no weights")
+        with pytest.raises(ModelError, match="not a safetensors file"):
+            train_networks(cohort, tmp_path / "c", recipe=recipe, folds=1, initial=tmp_path / "x.safetensors")
+
+    def test_where_too_few_cases_can_be_used_the_reasons_are_told(self, cohort, recipe, tmp_path):
+        from radiocard.study.segment import train_networks
+
+        for image in (cohort.parent / "images").iterdir():
+            image.write_bytes(b"")
+        with pytest.raises(NothingUsableError, match="0 patients with different images are usable") as caught:
+            train_networks(cohort, tmp_path / "n", recipe=recipe, folds=2)
+        assert len({issue.case for issue in caught.value.issues}) == 5
 
     def test_a_fold_that_does_not_exist_is_refused(self, cohort, recipe, tmp_path):
         from radiocard.study.segment import train_networks
