@@ -195,8 +195,13 @@ def table(found: dict[str, Any], versions: dict[str, str], rounds: int, process:
     lines = [
         "# Speed of the feature engine",
         "",
-        f"{rounds} rounds in turn, one thread, warm; new noise and new objects each round. Median milliseconds"
-        " (first to third quartile), and how many times radiocard's median, round by round.",
+        f"{rounds} rounds in turn (nyxus {SLOW['nyxus']}, MIRP {SLOW['MIRP']}), one thread, warm; new noise and new"
+        " objects each round. Median milliseconds (first to third quartile), and how many times radiocard's, round by"
+        " round: the median.",
+        "",
+        "The work is that of PyRadiomics' classes with PyRadiomics' settings; PyRadiomics and radiocard give the same"
+        " values. pictologics computes the same families with its own definitions, and bins filtered images into 16"
+        " levels. nyxus and MIRP read files and compute all features that they have.",
         "",
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         + "; ".join(f"{name} {number or 'not run (not installed)'}" for name, number in versions.items()),

@@ -167,7 +167,8 @@ def _cost(cost: dict[str, Any]) -> list[str]:
         *rows,
         "",
         f"Median of {cost['torch']['n']} cases (two phases), one network, one thread. Masks of both ways agree to a "
-        f"Dice of {cost['least_dice']:.4f}, to four digits, in the worst region. A GPU was not at hand and was not timed.",
+        f"Dice of {cost['least_dice']:.4f}, to four digits, in the worst region. A GPU was not at hand and was not "
+        "timed.",
         "",
     ]
 
