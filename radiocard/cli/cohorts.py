@@ -12,6 +12,7 @@ from radiocard.cli.console import (
     OK,
     PARTIAL,
     compile_first,
+    counted,
     note,
     progress,
     require_suffix,
@@ -33,7 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 def say_layout(cohort: Cohort) -> None:
     """Say how a cohort was recognised."""
-    note(f"{len(cohort.cases)} cases, {cohort.layout} layout. {cohort.label_convention}")
+    note(f"{counted(len(cohort.cases), 'case')}, {cohort.layout} layout. {cohort.label_convention}".rstrip())
 
 
 def validate(
@@ -98,7 +99,7 @@ def extract(
     if as_json:
         say_json({"table": str(output), "rows": len(table), "columns": table.shape[1], "refused": n_refused})
     else:
-        say(f"{output}: {len(table)} patients, {table.shape[1]} columns, {n_refused} refused.")
+        say(f"{output}: {counted(len(table), 'patient')}, {table.shape[1]} columns, {n_refused} refused.")
         say_issues(issues)
         say(f"Findings in full: {findings}")
     raise typer.Exit(PARTIAL if n_refused else OK)

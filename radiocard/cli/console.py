@@ -142,6 +142,11 @@ def warnings_as_notes() -> Iterator[None]:
         yield
 
 
+def counted(n: int, what: str) -> str:
+    """Return a number and what it counts: ``1 case``, ``2 cases``."""
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def say_issues(issues: Iterable[Issue]) -> None:
     """Print refused cases one by one, and warnings counted by kind."""
     for line in issue_lines(issues):
@@ -160,7 +165,7 @@ def issue_lines(issues: Iterable[Issue]) -> Iterator[str]:
         yield f"  refused  and {len(refused) - MAX_LINES} more findings"
     cases = Counter(code for code, _ in {(i.code, i.case) for i in found if i.severity == "warn"})
     for code, n in sorted(cases.items(), key=lambda item: (-item[1], item[0])):
-        yield f"  warning  {code}: {n} {'case' if n == 1 else 'cases'}. {CODES[code][1]}"
+        yield f"  warning  {code}: {counted(n, 'case')}. {CODES[code][1]}"
 
 
 def require_suffix(path: Path, *allowed: str) -> None:

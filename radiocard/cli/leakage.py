@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from radiocard.cli.cohorts import JobsOption, JsonOption
-from radiocard.cli.console import OK, PARTIAL, note, progress, require_suffix, say, say_json
+from radiocard.cli.console import OK, PARTIAL, counted, note, progress, require_suffix, say, say_json
 from radiocard.cli.models import TableArgument
 
 
@@ -82,4 +82,4 @@ def lock(
     from radiocard.io.store import read_table
 
     made = make_lock(read_table(table), output)
-    say(f"{output}: {len(made.patients)} patients locked. Keep the file under version control.")
+    say(f"{output}: {counted(len(made.patients), 'patient')} locked. Keep the file under version control.")

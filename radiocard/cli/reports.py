@@ -104,8 +104,11 @@ def demo(
     radiocard demo --task t1-amyloid
     radiocard demo --segment                 from images, without masks
     """
+    from radiocard.segmentation.backend import demo_network, open_ensemble
     from radiocard.study.demo import demo as study
 
+    if segment:
+        open_ensemble(demo_network())  # says what is missing before any work
     compile_first()
     result = study(output, task=task, seed=seed, segment=segment, jobs=jobs, say=note, progress=progress)
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from radiocard.cli.cohorts import JsonOption
-from radiocard.cli.console import OK, PARTIAL, note, progress, say, say_issues, say_json
+from radiocard.cli.console import OK, PARTIAL, counted, note, progress, say, say_issues, say_json
 from radiocard.cli.segment_adopt import adopt
 from radiocard.cli.segment_classify import classify
 from radiocard.cli.segment_pretrain import pretrain
@@ -122,7 +122,8 @@ def predict(
     from radiocard.study.segment_dicom import write_dicom
 
     found, ensemble = read_unsegmented(cohort), open_ensemble(network, backend=backend, quality=quality)
-    note(f"{len(found.cases)} cases, {len(ensemble.networks)} networks, run by {ensemble.backend}.")
+    networks = counted(len(ensemble.networks), "network")
+    note(f"{counted(len(found.cases), 'case')}, {networks}, run by {ensemble.backend}.")
     with output_lock(output / "manifest.csv"):
         with progress("Segmenting", len(found.cases)) as step:
             result = study.segment(found, ensemble, flips=not fast, progress=step)
@@ -245,7 +246,7 @@ class _Teller:
 
 def _say_evidence(evidence: SegmentationEvidence) -> None:
     summary = evidence.summary
-    say(f"{summary.n_patients} patients, {evidence.n_independent} with different images.")
+    say(f"{counted(summary.n_patients, 'patient')}, {evidence.n_independent} with different images.")
     say(f"  {'':<24}{'Dice':<26}HD95 [mm]")
     for name, spread in summary.dice.items():
         dice, far = _with_interval(spread.mean, 3), _with_interval(summary.hd95_mm[name].mean, 1)

@@ -144,6 +144,9 @@ def open_ensemble(folder: str | Path, *, backend: Backend = "auto", quality: str
     if backend not in get_args(Backend):
         msg = f"The backend {backend!r} is not known; expected {' or '.join(get_args(Backend))}."
         raise UsageError(msg)
+    if quality is not None and not Path(quality).is_file():
+        msg = f"There is no quality model {Path(quality).name!r}."
+        raise UsageError(msg, field="quality", hint="'radiocard segment quality' makes one.")
     chosen = _choose(card) if backend == "auto" else backend
     load = onnx_network if chosen == "onnx" else _torch
     beside = place / QUALITY
