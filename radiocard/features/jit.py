@@ -91,7 +91,8 @@ class Kernel:
 
     def _kind(self, argument: Any) -> Kind:
         if isinstance(argument, np.ndarray):
-            if not (argument.flags.c_contiguous and argument.flags.aligned and argument.dtype.isnative):
+            flags = argument.flags
+            if not (argument.ndim and flags.c_contiguous and flags.aligned and argument.dtype.isnative):
                 msg = f"{self.name} was given an array that is not C-contiguous, aligned and in native byte order."
                 raise TypeError(msg)
             return argument.dtype.str, argument.ndim

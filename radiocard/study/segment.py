@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
 
 from radiocard.errors import CohortError, Issue, NothingUsableError, RadiocardError, UsageError
-from radiocard.io.atomic import write_json
+from radiocard.io.atomic import write_bytes, write_json
 from radiocard.io.cohort import Cohort
+from radiocard.report.figures_training import Curve, learning_curves_png
 from radiocard.segmentation.card import (
     Epoch,
     NetworkCard,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from radiocard.segmentation.train import TrainingStack
 
 Tell = Callable[[str, int, Epoch], None]
+CURVES = "learning_curves.png"
 _PACKAGES = ("radiocard", "torch", "monai", "numpy")
 
 
@@ -291,4 +293,6 @@ def _write(
         versions={name: version(name) for name in _PACKAGES},
     )
     write_card(card, folder)
+    curves = {m.name: Curve([e.loss for e in m.history], [e.dice for e in m.history], m.best_epoch) for m in members}
+    write_bytes(learning_curves_png(curves), folder / CURVES)
     return card

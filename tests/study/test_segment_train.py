@@ -93,6 +93,7 @@ class TestTraining:
         both = train_networks(cohort, tmp_path / "n", recipe=recipe, folds=2)
         assert both.card is not None
         assert both.card.simulated
+        assert (tmp_path / "n" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
         assert not list((tmp_path / "n").glob("*checkpoint*"))
         known = [set(member.trained_on) for member in both.card.members]
         assert len(known[0] | known[1]) == 10
