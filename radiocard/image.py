@@ -23,6 +23,17 @@ Phase = Literal["ed", "es"]
 
 REGIONS = ("lv_cavity", "lv_myocardium", "rv_cavity")
 SCAR_REGIONS = ("lv_scar", "no_reflow")  # as drawn by a reader, within the myocardium
+REGION_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "lv_cavity": "LV cavity",
+        "lv_myocardium": "LV myocardium",
+        "rv_cavity": "RV cavity",
+        "lv_scar": "scar",
+        "no_reflow": "no-reflow",
+    }
+)
+"""Regions in words."""
+
 PHASES: tuple[Phase, ...] = ("ed", "es")
 STILL = ""  # the phase of a sequence that is taken once
 MAPS = ("t1_native", "t1_post", "t2", "t2_star", "ecv")

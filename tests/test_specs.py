@@ -57,7 +57,7 @@ def test_unknown_names_get_a_suggestion(tmp_path):
 
 
 def test_a_specification_of_another_kind_is_refused():
-    with pytest.raises(SpecError, match="expected a FeatureSpec"):
+    with pytest.raises(SpecError, match="expected radiocard/feature-spec/1"):
         read_as(FeatureSpec, "svm", "models")
 
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from radiocard.checks.anatomy import check_anatomy, crop_to_labels
 from radiocard.checks.units import check_units
 from radiocard.errors import Issue
-from radiocard.image import MAPS, STILL, Case, Image, LabelMap
+from radiocard.image import MAPS, REGION_NAMES, STILL, Case, Image, LabelMap
 from radiocard.io.nifti_affine import corner_displacement
 from radiocard.specs import FeatureSpec
 
@@ -148,7 +148,7 @@ def _components(mask: LabelMap, spec: FeatureSpec, case: str, field: str) -> Ite
         sizes = sizes[sizes >= spec.checks.component_min_voxels]
         if len(sizes) > 1:
             shown = ", ".join(map(str, sizes[:6].tolist())) + (", ..." if len(sizes) > 6 else "")
-            message = f"{region} is in {len(sizes)} separate parts of {shown} voxels."
+            message = f"{REGION_NAMES[region]} is in {len(sizes)} separate parts of {shown} voxels."
             yield Issue("W_COMPONENTS", message, case, field, "Check for stray voxels and half-drawn slices.")
 
 

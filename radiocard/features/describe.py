@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from radiocard.features.catalogue import BY_PYRADIOMICS, FEATURES, Feature
+from radiocard.image import REGION_NAMES, REGIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,6 @@ _AGGREGATIONS = MappingProxyType(
         "2_5d": "in the slice plane",
         "3d": "in space",
     }
-)
-_REGIONS = MappingProxyType(
-    {"lv_cavity": "LV cavity", "lv_myocardium": "LV myocardium", "rv_cavity": "RV cavity"},
 )
 _IMAGES = MappingProxyType(
     {
@@ -120,7 +118,7 @@ def describe_texture_column(column: str) -> ColumnInfo | None:
     'Contrast (wavelet LLH), LV myocardium, end-diastole'
     """
     parts = _COLUMN.fullmatch(column)
-    if parts is None or parts["region"] not in _REGIONS:
+    if parts is None or parts["region"] not in REGIONS:
         return None
     if parts["tag"] is None:
         feature, how = BY_PYRADIOMICS.get(parts["feature"]), ""
@@ -130,7 +128,7 @@ def describe_texture_column(column: str) -> ColumnInfo | None:
     if feature is None or filtered is None:
         return None
     name = f"{feature.name}{f' ({filtered})' if filtered else ''}"
-    where = f"{_REGIONS[parts['region']]}, {_IMAGES[parts['sequence']]}"
+    where = f"{REGION_NAMES[parts['region']]}, {_IMAGES[parts['sequence']]}"
     meaning = f"{feature.meaning[:-1]} ({how})." if how else feature.meaning
     return ColumnInfo(column, f"{name}, {where}", meaning, _typeset(feature.unit), feature.ibsi_code, feature.family)
 

@@ -9,18 +9,11 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from radiocard.errors import CohortError
-from radiocard.image import LABELS_ACDC, LABELS_MNMS, REGIONS, SCAR_REGIONS
+from radiocard.image import LABELS_ACDC, LABELS_MNMS, REGION_NAMES, REGIONS, SCAR_REGIONS
 
 CONVENTIONS: Mapping[str, Mapping[str, int]] = MappingProxyType({"acdc": LABELS_ACDC, "mnms": LABELS_MNMS})
 _TITLES = {"acdc": "ACDC", "mnms": "M&Ms"}
 _KNOWN = (*REGIONS, *SCAR_REGIONS)
-_WORDS = {
-    "lv_cavity": "LV cavity",
-    "lv_myocardium": "LV myocardium",
-    "rv_cavity": "RV cavity",
-    "lv_scar": "scar",
-    "no_reflow": "no-reflow",
-}
 
 
 def parse_labels(text: str, *, case: str) -> dict[str, int]:
@@ -93,7 +86,7 @@ def convention_sentence(conventions: Iterable[Mapping[str, int]], source: str) -
     parts = []
     for text, n in counts.items():
         labels = parse_labels(text, case="")
-        words = ", ".join(f"{v} {_WORDS[r]}" for r, v in sorted(labels.items(), key=lambda item: item[1]))
+        words = ", ".join(f"{v} {REGION_NAMES[r]}" for r, v in sorted(labels.items(), key=lambda item: item[1]))
         order = f"{_TITLES[text]} order, " if text in _TITLES else ""
         many = f" in {n} cases" if len(counts) > 1 else ""
         parts.append(f"{words}{many} ({order}stated by {source})")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from radiocard.cardiac.function import volume_ml
 from radiocard.checks.anatomy import enclosed_fraction
 from radiocard.checks.physiology import stroke_volume_difference_pct
-from radiocard.image import REGIONS, LabelMap
+from radiocard.image import REGION_NAMES, REGIONS, LabelMap
 from radiocard.segmentation.clean import BASAL_MM, Cleaning, basal_end
 from radiocard.segmentation.confidence import RegionConfidence
 from radiocard.specs.base import Interval
@@ -44,12 +44,10 @@ class Feature:
     decimals: int = 2
 
 
-_WORDS = {"rv_cavity": "RV cavity", "lv_myocardium": "LV myocardium", "lv_cavity": "LV cavity"}
-
 FEATURES: tuple[Feature, ...] = (
-    *(Feature(f"{r}_probability", f"mean probability within the {_WORDS[r]}", -1) for r in REGIONS),
-    *(Feature(f"{r}_border_entropy", f"entropy at the border of the {_WORDS[r]} (0 to 1)", 1) for r in REGIONS),
-    *(Feature(f"{r}_member_dice", f"least Dice between two networks on the {_WORDS[r]}", -1) for r in REGIONS),
+    *(Feature(f"{r}_probability", f"mean probability within the {REGION_NAMES[r]}", -1) for r in REGIONS),
+    *(Feature(f"{r}_border_entropy", f"entropy at the border of the {REGION_NAMES[r]} (0 to 1)", 1) for r in REGIONS),
+    *(Feature(f"{r}_member_dice", f"least Dice between two networks on the {REGION_NAMES[r]}", -1) for r in REGIONS),
     Feature("least_expected_dice", "least Dice of a region to be expected from the probabilities", -1),
     Feature("mean_expected_dice", "Dice to be expected from the probabilities, mean over the regions", -1),
     Feature("least_view_dice", "least Dice of a region between mirrored views of the image", -1),

@@ -111,7 +111,8 @@ def read_as(kind: type[T], source: str | Path, folder: Literal["feature_specs", 
         msg = f"{path.name}: 'schema' is {schema!r}, expected one of {known}."
         raise SpecError(msg)
     if cls is not kind:
-        msg = f"{path.name} is a {schema}, expected a {kind.__name__}."
+        wanted = " or ".join(name for name, known in SCHEMAS.items() if known is kind)
+        msg = f"{path.name} is a {schema}, expected {wanted}."
         raise SpecError(msg)
     return parse_as(kind, data, path.name)
 

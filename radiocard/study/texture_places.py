@@ -8,7 +8,7 @@ from radiocard.cohort.row import Measures
 from radiocard.errors import CaseError, SpecError
 from radiocard.features.registry import ORIGINAL
 from radiocard.features.voxelwise import voxel_maps
-from radiocard.image import REGIONS, Case, Key
+from radiocard.image import REGION_NAMES, REGIONS, Case, Key
 from radiocard.report.schema_patient import TexturePlaces
 from radiocard.report.schema_why import FeatureStory, Why
 from radiocard.specs import FeatureSpec
@@ -16,7 +16,6 @@ from radiocard.study.pictures import colour_region, shown_slices
 
 RADIUS = 2
 _SIDE = 2 * RADIUS + 1
-_WORDS = {"rv_cavity": "RV cavity", "lv_myocardium": "myocardium", "lv_cavity": "LV cavity"}
 
 
 def texture_places(case: Case, heart: Measures, spec: FeatureSpec, why: Why) -> TexturePlaces | None:
@@ -74,7 +73,7 @@ def _drawn(
     if not slices:
         return None
     sentence = (
-        f"{story.name}, of the {_SIDE} x {_SIDE} pixels around each pixel of the {_WORDS[region]}. The model saw one "
-        "value for the whole region; the colours show where it is high and low, not where disease is."
+        f"{story.name}, of the {_SIDE} x {_SIDE} pixels around each pixel of the {REGION_NAMES[region]}. "
+        "The model saw one value for the whole region; the colours show where it is high and low, not where disease is."
     )
     return TexturePlaces(column=story.column, name=story.name, sentence=sentence, slices=slices)

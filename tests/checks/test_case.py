@@ -156,7 +156,7 @@ def test_stray_voxels_are_reported_with_sizes(make_case, spec, heart):
     main = int((labels == 1).sum())
     labels[2, 2, 3] = labels[60, 60, 3] = labels[60, 61, 3] = 1
     issues = check_case(make_case(labels), spec)
-    assert only(issues, "W_COMPONENTS", "cine_ed.mask") == f"rv_cavity is in 3 separate parts of {main}, 2, 1 voxels."
+    assert only(issues, "W_COMPONENTS", "cine_ed.mask") == f"RV cavity is in 3 separate parts of {main}, 2, 1 voxels."
     tolerant = spec.model_copy(update={"checks": spec.checks.model_copy(update={"component_min_voxels": 3})})
     assert check_case(make_case(labels), tolerant) == []
 

@@ -42,7 +42,7 @@ def test_the_first_texture_among_the_top_features_is_painted_on_its_region(patie
     case, heart = patient
     found = texture_places(case, heart, spec, why("lvef_pct", COLUMN, COLUMN.replace("contrast", "energy")))
     assert found.column == COLUMN
-    assert "5 x 5 pixels around each pixel of the myocardium" in found.sentence
+    assert "5 x 5 pixels around each pixel of the LV myocardium" in found.sentence
     numbers = shown_slices(heart, ("cine", "es"))
     assert {s.level: s.slice_number - 1 for s in found.slices} == numbers
     mask, turn = case.masks["cine", "es"], reading_turn(case.images["cine", "es"].affine)
