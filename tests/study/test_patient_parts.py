@@ -54,7 +54,7 @@ def test_a_patient_unlike_the_training_is_not_called_reliable(how, level):
 
 def test_who_drew_the_masks_is_said_where_it_was_a_network():
     assert mask_check({"sex": "F"}) == {}
-    checks = mask_check({"mask_network": "net-1a2b", "mask_confidence": 0.973})
+    checks = mask_check({"mask_network": "net-1a2b", "mask_verdict": "accept", "mask_confidence": 0.973})
     (row,) = check_rows([], checks)
     assert row.passed
     assert row.message == (
