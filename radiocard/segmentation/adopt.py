@@ -10,9 +10,9 @@ from typing import Any
 
 from radiocard.errors import CaseError, Issue, NothingUsableError
 from radiocard.image import STILL, Key, LabelMap
-from radiocard.io.case_ref import CaseRef, role_of
+from radiocard.io.case_ref import CaseRef, read_grey, role_of
 from radiocard.io.cohort import write_manifest
-from radiocard.io.nifti import read_image, write_image
+from radiocard.io.nifti import write_image
 from radiocard.segmentation.adapters import MaskSource, read_mask
 
 MANIFEST = "manifest.csv"
@@ -96,7 +96,7 @@ def _masks(ref: CaseRef, source: MaskSource, issues: list[Issue]) -> dict[Key, L
             issues.append(Issue("E_PHASE", message, ref.patient_id, "cine", hint))
             continue
         try:
-            image = read_image(pair.image, case=ref.patient_id, field=f"{role_of(key)}.image", frame=pair.frame)
+            image = read_grey(pair, case=ref.patient_id, field=f"{role_of(key)}.image")
             masks[key] = read_mask(source, ref, key, image)
         except CaseError as error:
             issues.append(replace(error.issue, case=ref.patient_id))

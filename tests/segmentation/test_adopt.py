@@ -10,7 +10,9 @@ from radiocard.errors import NothingUsableError
 from radiocard.image import LABELS_MNMS, Image
 from radiocard.io.case_ref import FilePair
 from radiocard.io.cohort import read_cohort, write_manifest_cohort
+from radiocard.io.dicom_image import read_series
 from radiocard.io.nifti import read_label_map, write_image
+from radiocard.io.unsegmented import read_unsegmented
 from radiocard.segmentation.adapters import nnunet_masks, stated_masks
 from radiocard.segmentation.adopt import adopt_masks
 from radiocard.specs import read_spec
@@ -35,6 +37,21 @@ def predictions(tmp_path, hearts):
             name = f"{heart.case.patient_id}_cine_{phase}.nii.gz"
             write_image(folder / name, Image(turned[mask.array], mask.affine))
     return folder
+
+
+def test_masks_of_a_dicom_series_are_adopted(dicom, level_cases, tmp_path):
+    case = level_cases[0]
+    for phase in ("ed", "es"):
+        image, mask = case.images["cine", phase], case.masks["cine", phase]
+        dicom.cine(tmp_path / phase, [image.array], image.affine)
+        grid = read_series(tmp_path / phase, case="p1", field="image").affine  # slices follow the normal
+        write_image(tmp_path / f"p1_{phase}.nii.gz", replace(mask, array=mask.array[..., ::-1], affine=grid))
+    (tmp_path / "list.csv").write_text("patient_id,phase,image\np1,ed,ed\np1,es,es\n")
+    source = stated_masks(tmp_path, labels="acdc", pattern="{patient}_{phase}.nii.gz")
+    found = adopt_masks(read_unsegmented(tmp_path / "list.csv").cases, source, tmp_path / "adopted")
+    assert (found.n_patients, found.issues) == (1, ())
+    loaded = read_cohort(found.manifest).cases[0].load()
+    np.testing.assert_array_equal(loaded.images["cine", "es"].array, case.images["cine", "es"].array[..., ::-1])
 
 
 def test_the_program_that_drew_the_masks_is_named(cohort, predictions, tmp_path):
