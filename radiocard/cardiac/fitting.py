@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.features.jit import kernel, part
 from radiocard.image import FloatArray
+from radiocard.jit.kernel import kernel, part
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]

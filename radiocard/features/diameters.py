@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.features.jit import kernel, part
 from radiocard.features.mesh import pad
 from radiocard.features.region import FloatArray, Spacing
+from radiocard.jit.kernel import kernel, part
 
 IntArray = NDArray[np.int32]
 MarkArray = NDArray[np.uint8]

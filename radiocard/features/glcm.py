@@ -16,9 +16,9 @@ import numpy as np
 
 from radiocard.features.aggregate import Counts, matrices, mean_values
 from radiocard.features.intensity import Values
-from radiocard.features.jit import kernel, part
 from radiocard.features.levels import Block, FloatArray, IntArray, Offsets
 from radiocard.features.mcc import maximal_correlations
+from radiocard.jit.kernel import kernel, part
 from radiocard.specs.features import Aggregation, Convention
 
 TAGS: Final = (

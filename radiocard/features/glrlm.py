@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from radiocard.features.aggregate import Counts, matrices, mean_values
 from radiocard.features.intensity import Values
-from radiocard.features.jit import kernel
 from radiocard.features.levels import Block, FloatArray, IntArray, Offset, Offsets, block_rows
 from radiocard.features.size_matrix import size_features
+from radiocard.jit.kernel import kernel
 from radiocard.specs.features import Aggregation, Convention
 
 TAGS: Final = (

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.features.jit import kernel
 from radiocard.features.region import FloatArray
+from radiocard.jit.kernel import kernel
 from radiocard.specs import Convention
 
 Values = dict[str, float | None]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.features.jit import kernel
+from radiocard.jit.kernel import kernel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiocard.features.intensity import Values
-from radiocard.features.jit import kernel
 from radiocard.features.region import FloatArray, Region, Spacing
+from radiocard.jit.kernel import kernel
 
 RADIUS_MM = 10 * (3 / (4 * math.pi)) ** (1 / 3)
 

@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from radiocard.features.jit import kernel, part
 from radiocard.features.levels import FloatArray
+from radiocard.jit.kernel import kernel, part
 
 _FEW_LEVELS = 128
 _HALVINGS = 48  # of the interval from 0 to 1

@@ -25,8 +25,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.features.jit import kernel
 from radiocard.features.region import FloatArray, Spacing
+from radiocard.jit.kernel import kernel
 from radiocard.specs import Convention
 
 Triangle = tuple[FloatArray, float]

@@ -19,10 +19,10 @@ import numpy as np
 
 from radiocard.features.aggregate import MAX_CELLS, mean_values
 from radiocard.features.intensity import Values
-from radiocard.features.jit import kernel, part
 from radiocard.features.levels import Block, FloatArray, IntArray, Offsets, block_rows
 from radiocard.features.size_matrix import size_features
 from radiocard.features.zones import Pooling
+from radiocard.jit.kernel import kernel, part
 from radiocard.specs.features import Convention
 
 DIFFERENCE_TAGS: Final = ("ngt_coarseness", "ngt_contrast", "ngt_busyness", "ngt_complexity", "ngt_strength")

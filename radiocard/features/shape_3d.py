@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from radiocard.features.diameters import measure_diameters
 from radiocard.features.intensity import Values
-from radiocard.features.jit import kernel
 from radiocard.features.mesh import Surface, measure_surface
 from radiocard.features.region import FloatArray, Region
 from radiocard.features.spatial import spatial_autocorrelation
+from radiocard.jit.kernel import kernel
 from radiocard.specs import Convention
 
 _DIAMETERS = frozenset({"morph_diam", "morph_diam_slice", "morph_diam_column", "morph_diam_row"})

@@ -15,8 +15,8 @@ import math
 
 import numpy as np
 
-from radiocard.features.jit import kernel, part
 from radiocard.features.levels import FloatArray
+from radiocard.jit.kernel import kernel, part
 
 
 def size_features(counts: FloatArray, grey: FloatArray, sizes: FloatArray, voxels: FloatArray) -> FloatArray:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from radiocard.features.aggregate import MAX_CELLS, mean_values
 from radiocard.features.intensity import Values
-from radiocard.features.jit import kernel
 from radiocard.features.levels import Block, FloatArray, Offsets, directions, prepare_block
 from radiocard.features.size_matrix import size_features
+from radiocard.jit.kernel import kernel
 
 Pooling = Literal["2d", "2_5d", "3d"]
 SIZE_TAGS: Final = (

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiocard.errors import IntensityError, UsageError
+from radiocard.jit.kernel import kernel
 from radiocard.preprocessing.normalise import require_finite
 from radiocard.specs import Convention, Discretisation
 
@@ -140,10 +141,18 @@ def _fbs_pyradiomics(x: Values, width: float, low: Any, high: Any) -> NDArray[np
 
 def _digitise(x: Values, edges: Values, step: Any) -> NDArray[np.int64]:
     """Return ``numpy.digitize(x, edges)`` for edges that lie ``step`` apart but for rounding."""
-    index = ((x - edges[0]) / step).astype(np.int64)
-    np.minimum(index, edges.size - 2, out=index)
-    wrong = np.flatnonzero((x < edges[index]) | (x >= edges[1:][index]))
-    if wrong.size:
-        index[wrong] = np.digitize(x[wrong], edges) - 1
-    index += 1
-    return index
+    levels = np.empty(x.size, dtype=np.int64)
+    _find_bins(x.astype(np.float64), edges.astype(np.float64), float(step), levels)
+    return levels
+
+
+@kernel
+def _find_bins(x, edges, step, levels):  # type: ignore[no-untyped-def]
+    top = len(edges) - 1
+    for v in range(len(x)):
+        index = min(int((x[v] - edges[0]) / step), top)
+        while index >= 0 and x[v] < edges[index]:
+            index -= 1
+        while index < top and x[v] >= edges[index + 1]:
+            index += 1
+        levels[v] = index + 1

@@ -13,9 +13,9 @@ import numpy as np
 
 from radiocard.cardiac.t1 import fit_molli
 from radiocard.features.extract import extract_region
-from radiocard.features.jit import Kernel
 from radiocard.features.registry import MATRICES
 from radiocard.image import Image
+from radiocard.jit.kernel import Kernel
 from radiocard.specs import FeatureSpec, parse_as, read_spec
 
 _FAMILIES = ("shape_3d", "shape_2d", "local_intensity", "intensity", "histogram", "ivh")

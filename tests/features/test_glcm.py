@@ -143,7 +143,7 @@ def test_weights_do_not_enter_means():
     assert features(levels, names, weigh=lambda o: 1 + abs(o[0])) == features(levels, names)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.sampled_from(ALL), st.sampled_from([(3, 9), (1, 2, 7), (2, 3, 4, 40)]))
 def test_grey_levels_may_have_gaps(seed, name, chosen):
     levels = region(seed, (4, 3, 3), chosen)
@@ -231,7 +231,7 @@ def test_a_flat_slice_counts_in_the_mean_as_the_convention_says():
     assert theirs["cm_mcc"] == pytest.approx(alone["cm_mcc"] / 2)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.sets(st.sampled_from([0, 1, 2])), st.permutations([0, 1]))
 def test_flips_and_turns_in_the_plane_change_nothing(seed, flips, order):
     levels = region(seed, (5, 4, 3))
@@ -241,7 +241,7 @@ def test_flips_and_turns_in_the_plane_change_nothing(seed, flips, order):
         assert b[name] == pytest.approx(a[name], rel=1e-6, abs=1e-7)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 2), min_size=6, max_size=6))
 def test_padding_changes_nothing(seed, width):
     levels = region(seed, (5, 4, 3))

@@ -86,7 +86,7 @@ def test_directions_are_weighed_where_they_are_merged(name, slow_size_features):
     assert out == pytest.approx(slow_mean(levels, name, slow_size_features, weigh=weigh))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from(ALL), st.sampled_from([(4, 3, 2), (5, 5, 1), (1, 6, 1)]))
 def test_directions_without_a_line_are_left_out_under_pyradiomics(slow_size_features, seed, name, shape):
     levels = region(seed, shape, density=0.2)

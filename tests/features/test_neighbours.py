@@ -116,7 +116,7 @@ def test_dependences_equal_plain_loops(pooling, distances, coarseness, slow_size
     assert list(out.values()) == pytest.approx(np.mean(rows, axis=0).tolist())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 0.3, 0.8]), st.sampled_from(POOLINGS), st.booleans())
 def test_voxels_without_neighbours_count_as_the_convention_says(seed, density, pooling, theirs):
     levels = region(seed, (5, 4, 2), (1, 2, 4), density)

@@ -67,7 +67,7 @@ def test_features_equal_labelling_level_by_level(pooling, slow_size_features):
     assert out["gldzm", pooling] == pytest.approx(slow_features(levels, pooling, 2, DISTANCE_TAGS, slow_size_features))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10_000),
     st.tuples(st.integers(1, 8), st.integers(1, 8), st.integers(1, 4)),

@@ -571,7 +571,7 @@ def test_writing_unsafe_identifiers_or_mixed_labels_is_refused(tmp_path):
     assert list(tmp_path.rglob("*.nii.gz")) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300))
 def test_any_bytes_as_a_manifest_abort_with_a_code(tmp_path, data):
     (tmp_path / "m.csv").write_bytes(HEAD.encode() + b"\n" + data)

@@ -91,7 +91,7 @@ def test_truncated_gz_stream_is_refused(nifti, put, cut):
     refused(path, "E_TRUNCATED", "ends before its end-of-stream mark")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=st.floats(0, 1), bit=st.integers(0, 7), cut=st.booleans())
 def test_a_flipped_bit_or_a_cut_in_a_gz_never_changes_voxels(nifti, tmp_path, where, bit, cut):
     packed = bytearray(gzip.compress(nifti.build(np.random.default_rng(1).integers(0, 99, (9, 8, 7)).astype("i2"))))
@@ -110,7 +110,7 @@ def test_a_flipped_bit_or_a_cut_in_a_gz_never_changes_voxels(nifti, tmp_path, wh
         np.testing.assert_array_equal(image.array, read_image(path, **ROLE).array)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.integers(0, 351), st.integers(0, 255), max_size=4), version=st.sampled_from([1, 2]))
 def test_any_header_gives_an_image_or_a_code(nifti, tmp_path, changes, version):
     data = bytearray(nifti.build(version=version))

@@ -66,7 +66,7 @@ def test_same_table_same_bytes(tmp_path, name):
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     numbers=st.lists(st.floats(allow_infinity=True, allow_nan=True), min_size=3, max_size=3),
     texts=st.lists(

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiocard.errors import GeometryError
+from radiocard.jit.kernel import kernel
 from radiocard.preprocessing.filters.window import Box, Floats
 from radiocard.specs.filters import PyradiomicsLog
 
 _REACH = 16.0  # standard deviations; what lies beyond changes no more than the last bit of a float32
 _ENDLESS = 30.0  # standard deviations; nothing is left beyond in double precision
 _AT_LEAST = 4  # voxels along each axis, as ITK demands
-_ROWS = 20  # voxels of the box that one matrix gives
+_ROWS = 20  # voxels of the box that one matrix gives, about
 _SMOOTH, _SECOND = 0, 1
 # Amplitudes of cosine and sine of two damped waves, and their frequency and decay, after [1]_
 _AMPLITUDES = (((1.3530, 1.8151), (-0.3531, 0.0902)), ((-1.3563, 5.2318), (0.3446, -2.2355)))
@@ -73,7 +74,7 @@ def pyradiomics_log(
         used = tuple(_within(n, at, _reach(sigma, step)) for n, at, step in axes)
         block = np.ascontiguousarray(array[used].transpose(0, 2, 1), dtype=np.float64)
         bands = [_bands(n, at, sigma, step, first.start) for (n, at, step), first in zip(axes, used, strict=True)]
-        total: Any = 0.0
+        total = np.zeros(1)
         for axis, step in enumerate(spacing):
             total = _single(total + _second_derivative(block, bands, axis) / step**2)
         yield np.ascontiguousarray(total.transpose(0, 2, 1), dtype=np.float32)
@@ -108,8 +109,14 @@ def _apply(block: Floats, bands: Sequence[_Band], axis: int, which: int) -> Floa
 
 def _single(values: Floats) -> Floats:
     """Round to single precision; sums go on in double."""
-    values[...] = values.astype(np.float32)
+    _round(values.reshape(-1))
     return values
+
+
+@kernel
+def _round(values):  # type: ignore[no-untyped-def]
+    for n in range(len(values)):
+        values[n] = np.float64(np.float32(values[n]))
 
 
 def _within(n: int, at: slice, reach: int) -> slice:
@@ -123,8 +130,10 @@ def _reach(sigma: float, step: float) -> int:
 def _bands(n: int, at: slice, sigma: float, step: float, origin: int) -> list[_Band]:
     """Cut the box into bands; positions are counted from the origin."""
     out = []
-    for start in range(at.start, at.stop, _ROWS):
-        rows = slice(start, min(start + _ROWS, at.stop))
+    size = at.stop - at.start
+    n_bands = max(1, round(size / _ROWS))
+    for band in range(n_bands):
+        rows = slice(at.start + band * size // n_bands, at.start + (band + 1) * size // n_bands)
         used = _within(n, rows, _reach(sigma, step))
         edges = rows.start if used.start == 0 else None, n - rows.stop if used.stop == n else None
         margins = rows.start - used.start, used.stop - rows.stop

@@ -7,12 +7,14 @@ are continued as if the whole image had been filtered.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from radiocard.jit.kernel import kernel
 from radiocard.specs.filters import Boundary
 
 Floats = NDArray[np.float64]
@@ -22,6 +24,7 @@ Respond = Callable[[Box], Floats]
 Kernel = tuple[Floats, int]  # values, and the position of its centre among them
 
 _OUTSIDE = -1
+_PIECE = 512
 
 
 def whole(array: NDArray[Any]) -> Respond:
@@ -72,30 +75,43 @@ def convolved(respond: Respond, shape: Shape, kernels: Sequence[Kernel | None], 
 
     def respond_convolved(box: Box) -> Floats:
         block = window(respond, shape, box, margins, boundary)
-        for axis, kernel in enumerate(kernels):
-            if kernel is not None:
-                block = convolve_valid(block, kernel[0], axis)
+        for axis, own in enumerate(kernels):
+            if own is not None:
+                block = convolve_valid(block, own[0], axis)
         return block
 
     return respond_convolved
 
 
-def convolve_valid(block: Floats, kernel: Floats, axis: int) -> Floats:
+def convolve_valid(block: Floats, taps: Floats, axis: int) -> Floats:
     """Convolve along one axis, where the kernel lies inside the block as a whole.
 
     Terms are added in the order of the kernel, so that a value does not depend on the size of
     the block.
     """
-    last = kernel.size - 1
-    n = block.shape[axis] - last
-    before = (slice(None),) * axis
-    out = block[(*before, slice(last, last + n))] * kernel[0]
-    term = np.empty_like(out)
-    for step in range(1, last + 1):
-        if kernel[step]:
-            np.multiply(block[(*before, slice(last - step, last - step + n))], kernel[step], out=term)
-            out += term
+    shape = list(block.shape)
+    shape[axis] -= taps.size - 1
+    out = np.empty(shape)
+    n_before, n_behind = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    _convolve(np.ascontiguousarray(block).reshape(n_before, -1), taps, n_behind, out.reshape(n_before, -1))
     return out
+
+
+@kernel
+def _convolve(block, taps, apart, out):  # type: ignore[no-untyped-def]
+    """Convolve each row, in which neighbours lie ``apart``, in pieces that stay near the processor."""
+    last, size = len(taps) - 1, out.shape[1]
+    for row in range(len(out)):
+        for first in range(0, size, _PIECE):
+            stop = min(first + _PIECE, size)
+            shift = last * apart
+            for x in range(first, stop):
+                out[row, x] = block[row, x + shift] * taps[0]
+            for step in range(1, len(taps)):
+                shift = (last - step) * apart
+                if taps[step] != 0.0:
+                    for x in range(first, stop):
+                        out[row, x] += block[row, x + shift] * taps[step]
 
 
 def _positions(start: int, stop: int, n: int, boundary: Boundary) -> NDArray[np.intp]:

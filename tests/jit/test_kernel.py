@@ -6,10 +6,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 import numpy as np
 import pytest
 
-from radiocard.features.jit import Kernel, kernel, part
+from radiocard.jit.kernel import Kernel, kernel, part
 
 SOURCE = """
-from radiocard.features.jit import kernel, part
+from radiocard.jit.kernel import kernel, part
 
 @kernel
 def add(x, n, out):

@@ -223,7 +223,7 @@ def _compile(function: Callable[..., None], kinds: tuple[Kind, ...], symbol: str
     """Make machine code of one function for one set of types."""
     import numba  # late: slow
 
-    from radiocard.features.jit_entry import entry
+    from radiocard.jit.entry import entry
 
     types = tuple(_type(numba, kind, ndim) for kind, ndim in kinds)
     options = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -277,7 +277,7 @@ def _maker() -> bytes:
     """Return what machine code depends on besides its source."""
     parts = (llvmlite.__version__, str(HEAD), _target().triple, *_processor().values())
     here = Path(__file__)
-    return here.read_bytes() + here.with_name("jit_entry.py").read_bytes() + " ".join(parts).encode()
+    return here.read_bytes() + here.with_name("entry.py").read_bytes() + " ".join(parts).encode()
 
 
 def _machine() -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 
-from radiocard.features.jit import HEAD, OTHER_TYPES, REAL, Kind
+from radiocard.jit.kernel import HEAD, OTHER_TYPES, REAL, Kind
 
 _DATA, _NDIM, _SHAPE, _STRIDES, _DTYPE, _FLAGS = (HEAD + n for n in (0, 8, 16, 24, 40, 48))
 _BYTE_ORDER, _TYPE_NUMBER = HEAD + 10, HEAD + 12  # of a dtype
