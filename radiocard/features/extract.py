@@ -176,6 +176,7 @@ def _describe(regions: Mapping[str, Prepared], spec: FeatureSpec) -> tuple[dict[
     wanted = frozenset(feature.tag for feature in wanted_features(spec).values())
     found: dict[str, Values] = {name: {} for name in regions}
     refused: dict[str, CaseError] = {}
+    tags = _pyradiomics_tags(spec)
     for view in views(regions, spec):
         if view.name in refused:
             continue
@@ -187,21 +188,26 @@ def _describe(regions: Mapping[str, Prepared], spec: FeatureSpec) -> tuple[dict[
         except CaseError as error:
             refused[view.name] = error
             continue
-        found[view.name] |= _named(values, view, spec)
+        found[view.name] |= _named(values, view, tags)
     return {name: values for name, values in found.items() if name not in refused}, refused
 
 
-def _named(values: Values, view: View, spec: FeatureSpec) -> Values:
-    if spec.pyradiomics is not None:
-        tags = _pyradiomics_tags(spec, view.discretisation)
-        return {f"{view.image_name}_{name}": _finite(values[tag]) for name, tag in tags if tag in values}
+def _named(values: Values, view: View, tags: Mapping[Discretisation, Sequence[tuple[str, str]]]) -> Values:
+    if tags:
+        named = tags[view.discretisation]
+        return {f"{view.image_name}_{name}": _finite(values[tag]) for name, tag in named if tag in values}
     lead = "" if view.image_name == ORIGINAL else f"{filter_part(view.image_name)}__"
     return {f"{lead}{tag}": _finite(value) for tag, value in values.items()}
 
 
 @lru_cache(maxsize=32)
-def _pyradiomics_tags(spec: FeatureSpec, used: Discretisation) -> tuple[tuple[str, str], ...]:
-    return tuple((name, full_tags(feature, spec, used)[0]) for name, feature in wanted_features(spec).items())
+def _pyradiomics_tags(spec: FeatureSpec) -> dict[Discretisation, list[tuple[str, str]]]:
+    """PyRadiomics' names and the tags they stand for, by discretisation; none without a parameter file."""
+    if spec.pyradiomics is None:
+        return {}
+    own = {spec.discretisation, *(used.discretisation for used in spec.filters if used.discretisation)}
+    wanted = wanted_features(spec).items()
+    return {used: [(name, full_tags(feature, spec, used)[0]) for name, feature in wanted] for used in own}
 
 
 @lru_cache(maxsize=32)

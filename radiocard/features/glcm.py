@@ -109,16 +109,23 @@ def _features_of(p: FloatArray, marginal: FloatArray, grey: FloatArray, n_levels
 
 @kernel
 def _count_pairs(ranks, positions, slices, steps, n_slices, n, cells):  # type: ignore[no-untyped-def]
-    """Count pairs with the background in row and column 0, which nobody reads."""
+    """Count pairs with the background in row and column 0, which nobody reads; two directions at a time."""
     row = n + 1
-    one = row * row
-    apart = one if n_slices > 1 else 0
-    for v in range(len(positions)):
-        p = positions[v]
-        at = slices[v] * apart + ranks[p] * row
-        for m in range(len(steps)):
-            cells[np.uint64(at + ranks[np.uint64(p + steps[m])])] += 1
-            at += n_slices * one
+    size = n_slices * row * row
+    apart = row * row if n_slices > 1 else 0
+    for m in range(0, len(steps) - 1, 2):
+        one, other, here, there = steps[m], steps[m + 1], m * size, (m + 1) * size
+        for v in range(len(positions)):
+            p = positions[v]
+            at = slices[v] * apart + ranks[np.uint64(p)] * row
+            cells[np.uint64(here + at + ranks[np.uint64(p + one)])] += np.int32(1)
+            cells[np.uint64(there + at + ranks[np.uint64(p + other)])] += np.int32(1)
+    if len(steps) % 2:
+        last, here = steps[-1], (len(steps) - 1) * size
+        for v in range(len(positions)):
+            p = positions[v]
+            at = slices[v] * apart + ranks[np.uint64(p)] * row
+            cells[np.uint64(here + at + ranks[np.uint64(p + last)])] += np.int32(1)
 
 
 @kernel

@@ -7,6 +7,7 @@ References
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,18 @@ def intensity_histogram(grey: GreyLevels, *, convention: Convention, wanted: fro
     counts = np.bincount(grey.levels, minlength=grey.n_levels + 1)[1:]
     p = counts[counts > 0] / grey.levels.size
     shares: Values = {"ih_entropy": float(-np.sum(p * np.log2(p))) + 0.0, "ih_uniformity": float(np.sum(p * p))}
-    if wanted is not None and {tag for tag in wanted if tag.startswith("ih_")} <= _OF_SHARES:
+    if wanted is not None and _only_shares(wanted):
         return shares
     ordered = np.repeat(np.arange(1.0, counts.size + 1), counts)
     out = {f"ih_{name}": value for name, value in moments_and_ranks(ordered, convention=convention).items()}
     modes = np.flatnonzero(counts == counts.max()) + 1
     out["ih_mode"] = float(modes[np.argmin(np.abs(modes - (out["ih_mean"] or 0.0)))])
     return out | shares | _gradients(counts)
+
+
+@lru_cache(maxsize=8)
+def _only_shares(wanted: frozenset[str]) -> bool:
+    return {tag for tag in wanted if tag.startswith("ih_")} <= _OF_SHARES
 
 
 def _gradients(counts: NDArray[np.integer[Any]]) -> Values:

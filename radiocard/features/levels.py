@@ -165,14 +165,22 @@ def block_rows(ranks, positions, slices, apart, rows):  # type: ignore[no-untype
 
 @kernel
 def _find_alike(ranks, positions, steps, voxels, counts):  # type: ignore[no-untyped-def]
-    """Write each voxel, and keep it where it is alike: no branch, as that cannot be predicted."""
-    for m in range(len(steps)):
-        n, step, row = np.uint64(0), steps[m], voxels[m]
+    """Write each voxel, and keep it where it is alike: no branch, as that cannot be predicted.
+
+    Two directions at a time; the last one of an odd number is found twice.
+    """
+    for m in range(0, len(steps), 2):
+        other = min(m + 1, len(steps) - 1)
+        a, b = np.uint64(0), np.uint64(0)
+        step_a, step_b, row_a, row_b = steps[m], steps[other], voxels[m], voxels[other]
         for v in range(len(positions)):
             p = positions[v]
-            row[n] = v
-            n += np.uint64(ranks[np.uint64(p - step)] == ranks[np.uint64(p)])
-        counts[m] = n
+            own = ranks[np.uint64(p)]
+            row_a[a] = v
+            row_b[b] = v
+            a += np.uint64(ranks[np.uint64(p - step_a)] == own)
+            b += np.uint64(ranks[np.uint64(p - step_b)] == own)
+        counts[m], counts[other] = a, b
 
 
 @kernel

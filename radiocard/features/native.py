@@ -53,8 +53,7 @@ def native_features(view: View, spec: FeatureSpec, *, wanted: frozenset[str] | N
         return out
     if "local_intensity" in families:
         out |= local_intensity(region)
-    places = np.flatnonzero(region.intensity_mask)
-    inside = region.values.ravel()[places]
+    inside = region.values.reshape(-1).take(region.places)
     if "intensity" in families:
         out |= statistics(inside, region.spacing, spec)
     if "ivh" in families and spec.ivh is not None:
@@ -68,7 +67,7 @@ def native_features(view: View, spec: FeatureSpec, *, wanted: frozenset[str] | N
         found = intensity_histogram(grey, convention=spec.convention, wanted=wanted)
         out |= {f"{tag}_{view.discretisation.tag}": value for tag, value in found.items()}
     levels: NDArray[np.int32] = np.zeros(region.mask.shape, dtype=np.int32)
-    levels.ravel()[places] = grey.levels
+    levels.reshape(-1)[region.places] = grey.levels
     return out | texture_values(
         levels,
         n_levels=grey.n_levels,

@@ -33,7 +33,10 @@ DEPENDENCE_TAGS: Final = (
 )
 # What a slice adds to a mean where the feature divides by 0, by the reference manual of the IBSI.
 _FILLS: Final = {"ngt_coarseness": 1e6, "ngt_contrast": 0.0, "ngt_busyness": 0.0, "ngt_strength": 0.0}
-_VOXEL: Final = 2**32
+_PIECE: Final = 256
+_BITS: Final = 16  # of the number of alike neighbours; that of all neighbours is above them
+_ALIKE: Final = 2**_BITS - 1
+_ANY: Final = 2**30  # more than any difference of grey levels
 Matrices = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
@@ -87,7 +90,7 @@ def _matrices(
 ) -> Iterator[tuple[Pooling, Matrices]]:
     """Slices are kept apart where a mean over them is wanted, one at a time where that needs much memory."""
     steps = block.steps(offsets)
-    alpha = min(math.floor(coarseness), _VOXEL // 2)
+    alpha = min(math.floor(coarseness), _ANY)
     n_slices = block.shape[2] if "2d" in poolings else 1
     if n_slices * block.grey.size * (2 * len(offsets) + 1) <= MAX_CELLS:
         found = _sweep(block, steps, n_slices, alpha)
@@ -106,37 +109,48 @@ def _sweep(block: Block, steps: IntArray, n_slices: int, alpha: int) -> Matrices
     shape = (n_slices, block.grey.size)
     voxels, alone, sums = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     counts = np.zeros((*shape, 2 * steps.size + 1))
-    rows, marked = np.empty_like(block.positions), np.zeros(block.levels.size, dtype=np.int64)
+    rows, work = np.empty_like(block.positions), np.empty((2, _PIECE), dtype=np.int32)
     block_rows(block.ranks, block.positions, block.slices, block.grey.size if n_slices > 1 else 0, rows)
     flat = (voxels.reshape(-1), alone.reshape(-1), sums.reshape(-1), counts.reshape(-1))
-    _count_neighbours(block.levels, block.positions, rows, steps, alpha, marked, *flat)
+    _count_neighbours(block.levels, block.positions, rows, steps, alpha, work, *flat)
     return voxels, alone, sums, counts
 
 
 @kernel
-def _count_neighbours(levels, positions, rows, steps, alpha, marked, voxels, alone, sums, counts):  # type: ignore[no-untyped-def]
-    """Mark levels so that one addition both sums them and counts voxels."""
-    for v in range(len(positions)):
-        marked[positions[v]] = _VOXEL + levels[positions[v]]
-    width = 2 * len(steps) + 1
-    span = np.uint64(2 * alpha)
-    for v in range(len(positions)):
-        p = positions[v]
-        own, total, alike = marked[p], 0, 0
+def _count_neighbours(levels, positions, rows, steps, alpha, work, voxels, alone, sums, counts):  # type: ignore[no-untyped-def]
+    """Go through all places between voxels, background too, piece by piece: that is vector code."""
+    reach, span = np.int32(alpha), np.uint32(2 * alpha)
+    width, n, v = 2 * len(steps) + 1, len(positions), 0
+    while v < n:
+        start = positions[v]
+        size = min(_PIECE, positions[n - 1] + 1 - start)
+        total, number = work[0, :size], work[1, :size]
+        total[:] = 0
+        number[:] = 0
+        own = levels[start : start + size]
         for m in range(len(steps)):
-            a, b = marked[np.uint64(p + steps[m])], marked[np.uint64(p - steps[m])]
-            total += a + b
-            alike += int(np.uint64(a - own + alpha) <= span)
-            alike += int(np.uint64(b - own + alpha) <= span)
-        row = rows[v]
-        counts[row * width + alike] += 1.0
-        around = total // _VOXEL
-        if around > 0:
-            voxels[row] += 1.0
-            difference = own - _VOXEL - (total - around * _VOXEL) / around
-            sums[row] += difference if difference > 0 else -difference
-        else:
-            alone[row] += 1.0
+            before = levels[start - steps[m] : start - steps[m] + size]
+            behind = levels[start + steps[m] : start + steps[m] + size]
+            for x in range(size):
+                a, b = before[x], behind[x]
+                total[x] += np.int32(a + b)
+                lowest = np.int32(own[x] - reach)
+                number[x] += (
+                    np.int32(a > 0) * np.int32(1 << _BITS)
+                    + np.int32(b > 0) * np.int32(1 << _BITS)
+                    + np.int32((a > 0) & (np.uint32(a - lowest) <= span))
+                    + np.int32((b > 0) & (np.uint32(b - lowest) <= span))
+                )
+        while v < n and positions[v] < start + size:
+            x, row = np.uint64(positions[v] - start), np.uint64(rows[v])
+            around, alike = np.uint32(number[x]) >> _BITS, np.uint32(number[x]) & _ALIKE
+            counts[np.uint64(row * width + alike)] += 1.0
+            if around > 0:
+                voxels[row] += 1.0
+                sums[row] += abs(own[x] - total[x] / around)
+            else:
+                alone[row] += 1.0
+            v += 1
 
 
 @kernel

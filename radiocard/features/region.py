@@ -20,6 +20,8 @@ class Region(NamedTuple):
         The region as drawn (IBSI: ROI morphological mask); ``k`` is the slice axis.
     intensity_mask : ndarray of bool, shape (ni, nj, nk)
         Its voxels that re-segmentation left (IBSI: ROI intensity mask).
+    places : ndarray of int64, shape (n_voxels,)
+        Where these are in the flattened array, ascending.
     raw : ndarray of float, shape (ni, nj, nk)
         Grey values before normalisation.
     values : ndarray of float, shape (ni, nj, nk)
@@ -35,6 +37,7 @@ class Region(NamedTuple):
 
     mask: NDArray[np.bool_]
     intensity_mask: NDArray[np.bool_]
+    places: NDArray[np.intp]
     raw: FloatArray
     values: NDArray[np.floating[Any]]
     spacing: Spacing

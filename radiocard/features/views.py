@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.features.boxes import Box, bounding_box, box_start, box_within, padded_box, union_box
+from radiocard.features.boxes import Box, Mask, bounding_box, box_start, box_within, padded_box, union_box
 from radiocard.features.prepare import Prepared, margin_voxels
 from radiocard.features.region import Region
 from radiocard.features.registry import ORIGINAL, SHAPE
@@ -63,27 +63,43 @@ def views(regions: Mapping[str, Prepared], spec: FeatureSpec) -> Iterator[View]:
     for names in shared.values():
         image = regions[names[0]].image
         margin = margin_voxels(image.spacing_mm) if "local_intensity" in spec.families else (0, 0, 0)
-        boxes = {name: bounding_box(regions[name].mask) for name in names}
-        block = padded_box(union_box(list(boxes.values())), margin, image.array.shape)
+        cuts = {name: _cut(regions[name]) for name in names}
+        block = padded_box(union_box([cut.box for cut in cuts.values()]), margin, image.array.shape)
         for image_name, values, own in filtered_images(image.array, image.spacing_mm, filters, block):
             for name in names:
-                cut = _region(regions[name], boxes[name], block, values, margin)
-                yield View(name, image_name, own or spec.discretisation, cut)
+                seen = _region(regions[name], cuts[name], block, values, margin)
+                yield View(name, image_name, own or spec.discretisation, seen)
+
+
+class _Cut(NamedTuple):
+    """What all filtered images of a region share."""
+
+    box: Box
+    mask: Mask
+    intensity_mask: Mask
+    places: NDArray[np.intp]
+
+
+def _cut(found: Prepared) -> _Cut:
+    box = bounding_box(found.mask)
+    mask = np.ascontiguousarray(found.mask[box])
+    inside = mask if found.intensity_mask is found.mask else np.ascontiguousarray(found.intensity_mask[box])
+    return _Cut(box, mask, inside, np.flatnonzero(inside))
 
 
 def _region(
-    found: Prepared, box: Box, block: Box, values: NDArray[np.floating[Any]], margin: tuple[int, int, int]
+    found: Prepared, cut: _Cut, block: Box, values: NDArray[np.floating[Any]], margin: tuple[int, int, int]
 ) -> Region:
-    inner = box_within(box, block)
-    mask = np.ascontiguousarray(found.mask[box])
+    inner = box_within(cut.box, block)
     own = np.ascontiguousarray(values[inner])
-    near = padded_box(box, margin, found.mask.shape)
+    near = padded_box(cut.box, margin, found.mask.shape)
     return Region(
-        mask=mask,
-        intensity_mask=mask if found.intensity_mask is found.mask else np.ascontiguousarray(found.intensity_mask[box]),
-        raw=own if np.shares_memory(values, found.raw) else np.ascontiguousarray(found.raw[box]),
+        mask=cut.mask,
+        intensity_mask=cut.intensity_mask,
+        places=cut.places,
+        raw=own if np.shares_memory(values, found.raw) else np.ascontiguousarray(found.raw[cut.box]),
         values=own,
         spacing=found.image.spacing_mm,
-        context=own if near == box else np.ascontiguousarray(values[box_within(near, block)]),
-        origin=box_start(box_within(box, near)),
+        context=own if near == cut.box else np.ascontiguousarray(values[box_within(near, block)]),
+        origin=box_start(box_within(cut.box, near)),
     )

@@ -32,7 +32,7 @@ def make_region() -> Callable[..., Region]:
         raw = np.ones(mask.shape) if raw is None else raw
         values = raw if values is None else values
         intensity_mask = mask if intensity_mask is None else intensity_mask
-        return Region(mask, intensity_mask, raw, values, spacing, values, (0, 0, 0))
+        return Region(mask, intensity_mask, np.flatnonzero(intensity_mask), raw, values, spacing, values, (0, 0, 0))
 
     return make
 
@@ -42,7 +42,7 @@ def digital_phantom() -> Region:
     data = json.loads(PHANTOM.read_text(encoding="utf-8"))
     values, mask = np.array(data["image"], dtype=float), np.array(data["mask"]) == 1
     assert all(mask.any(axis=tuple({0, 1, 2} - {axis})).all() for axis in range(3))  # no need to crop
-    return Region(mask, mask, values, values, tuple(data["spacing_mm"]), values, (0, 0, 0))
+    return Region(mask, mask, np.flatnonzero(mask), values, values, tuple(data["spacing_mm"]), values, (0, 0, 0))
 
 
 @pytest.fixture(scope="session")

@@ -103,15 +103,16 @@ def _convolve(block, taps, apart, out):  # type: ignore[no-untyped-def]
     last, size = len(taps) - 1, out.shape[1]
     for row in range(len(out)):
         for first in range(0, size, _PIECE):
-            stop = min(first + _PIECE, size)
-            shift = last * apart
-            for x in range(first, stop):
-                out[row, x] = block[row, x + shift] * taps[0]
-            for step in range(1, len(taps)):
-                shift = (last - step) * apart
-                if taps[step] != 0.0:
-                    for x in range(first, stop):
-                        out[row, x] += block[row, x + shift] * taps[step]
+            piece = out[row, first : min(first + _PIECE, size)]
+            for step in range(len(taps)):
+                tap, start = taps[step], first + (last - step) * apart
+                shifted = block[row, start : start + len(piece)]
+                if step == 0:
+                    for x in range(len(piece)):
+                        piece[x] = shifted[x] * tap
+                elif tap != 0.0:
+                    for x in range(len(piece)):
+                        piece[x] += shifted[x] * tap
 
 
 def _positions(start: int, stop: int, n: int, boundary: Boundary) -> NDArray[np.intp]:
