@@ -7,10 +7,12 @@ and having it load its own files takes longer than a whole patient.
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import operator
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -39,6 +41,7 @@ _CHECKSUM_BYTES = 32
 _NO_ERROR = (0, -2)  # what machine code returns after a value, or after None
 _EXTERNAL = ("exp", "log", "log2", "pow", "sqrt", "memcpy", "memset")  # functions of C that machine code may call
 _LOADING = Lock()
+_OBJECTS = 50_000  # made between two collections
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,8 @@ class Kernel:
             symbol = "radiocard_" + hashlib.sha256(file.encode()).hexdigest()[:32]
             code = _read(list(self.folders()), f"{file}.o")
             if code is None:
-                code = _compile(self.function, kinds, symbol)
+                with _rare_collections():
+                    code = _compile(self.function, kinds, symbol)
                 _keep(self.folders(), f"{file}.o", code)
             engine = _engine()
             engine.add_object_file(llvm.ObjectFileRef.from_data(code))
@@ -194,6 +198,17 @@ def part(function: Callable[..., Any]) -> Any:
 def _prototype(kinds: tuple[Kind, ...]) -> Any:
     """Return the type of entries, which take arrays as addresses of objects and numbers as they are."""
     return ctypes.CFUNCTYPE(ctypes.c_int, *(ctypes.c_double if kind == REAL else ctypes.c_int64 for kind in kinds))
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Compiling makes so many objects that Python would spend a tenth of the time on looking for garbage."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _read(folders: list[Path], name: str) -> bytes | None:
