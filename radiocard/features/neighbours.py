@@ -142,12 +142,12 @@ def _count_neighbours(levels, positions, rows, steps, alpha, work, voxels, alone
                     + np.int32((b > 0) & (np.uint32(b - lowest) <= span))
                 )
         while v < n and positions[v] < start + size:
-            x, row = np.uint64(positions[v] - start), np.uint64(rows[v])
-            around, alike = np.uint32(number[x]) >> _BITS, np.uint32(number[x]) & _ALIKE
+            at, row = np.uint64(positions[v] - start), np.uint64(rows[v])
+            around, alike = np.uint32(number[at]) >> _BITS, np.uint32(number[at]) & _ALIKE
             counts[np.uint64(row * width + alike)] += 1.0
             if around > 0:
                 voxels[row] += 1.0
-                sums[row] += abs(own[x] - total[x] / around)
+                sums[row] += abs(own[at] - total[at] / around)
             else:
                 alone[row] += 1.0
             v += 1
