@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from radiocard.errors import CaseError, GeometryError, MaskError
-from radiocard.features.boxes import Mask, bounding_box, padded_box
+from radiocard.features.boxes import Box, Mask, bounding_box, padded_box
 from radiocard.features.local_intensity import RADIUS_MM
 from radiocard.features.region import FloatArray, Spacing
 from radiocard.image import Image
@@ -37,12 +37,15 @@ class Prepared(NamedTuple):
         The region as drawn (IBSI: ROI morphological mask).
     intensity_mask : ndarray of bool, shape of the image
         Its voxels that re-segmentation left (IBSI: ROI intensity mask).
+    box : tuple of slice
+        Bounding box of the mask.
     """
 
     image: Image
     raw: FloatArray
     mask: Mask
     intensity_mask: Mask
+    box: Box
 
 
 def prepare_all(
@@ -109,20 +112,21 @@ class _Grids:
 
     def region(self, mask: Mask) -> Prepared:
         spec = self.spec
-        self._require(mask, 1, "")
+        if spec.resampling is not None:
+            self._require(mask, 1, "")
         image, raw, mask = self._grid(mask)
         if spec.roi.keep_largest:
             mask = _largest_component(mask)
-        self._require(mask, spec.roi.min_voxels, "" if spec.resampling is None else "after resampling ")
+        box = self._require(mask, spec.roi.min_voxels, "" if spec.resampling is None else "after resampling ")
         if self.stored.array.dtype.kind not in "iu":
             require_finite(image.array[mask], where="the region")
         inside = mask
         if spec.resegmentation is not None:
             inside = resegment(image.array, mask, settings=spec.resegmentation)
-            self._require(inside, spec.roi.min_voxels, "after re-segmentation ")
+            left = self._require(inside, spec.roi.min_voxels, "after re-segmentation ")
             if spec.resegmentation.shape:
-                mask = inside
-        return Prepared(image, raw.array, mask, inside)
+                mask, box = inside, left
+        return Prepared(image, raw.array, mask, inside, box)
 
     def _grid(self, mask: Mask) -> tuple[Image, Image, Mask]:
         settings = self.spec.resampling
@@ -141,8 +145,8 @@ class _Grids:
         require_left(found, mask, self.image.spacing_mm, self.resampled[0].spacing_mm)
         return *self.resampled, found
 
-    def _require(self, mask: Mask, least: int, when: str) -> None:
-        """Refuse a region that is too small, or (PyRadiomics) extends along too few axes."""
+    def _require(self, mask: Mask, least: int, when: str) -> Box:
+        """Refuse a region that is too small, or (PyRadiomics) extends along too few axes; return its box."""
         hint = _HINTS[when]
         size = int(np.count_nonzero(mask))
         if size == 0:
@@ -151,13 +155,13 @@ class _Grids:
         if size < least:
             msg = f"The region {when}has {size} voxels, expected at least {least}."
             raise MaskError(msg, code="E_ROI_SIZE", hint=hint)
-        if self.spec.pyradiomics is None:
-            return
-        wanted = self.spec.pyradiomics.min_dimensions
-        axes = sum(side.stop - side.start > 1 for side in bounding_box(mask))
+        box = bounding_box(mask)
+        wanted = self.spec.pyradiomics.min_dimensions if self.spec.pyradiomics else 0
+        axes = sum(side.stop - side.start > 1 for side in box)
         if axes < wanted:
             msg = f"The region {when}extends over more than one voxel along {axes} axes, expected at least {wanted}."
             raise MaskError(msg, code="E_ROI_SIZE", hint=hint)
+        return box
 
 
 _HINTS = {

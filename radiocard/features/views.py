@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.features.boxes import Box, Mask, bounding_box, box_start, box_within, padded_box, union_box
+from radiocard.features.boxes import Box, Mask, box_start, box_within, padded_box, union_box
 from radiocard.features.prepare import Prepared, margin_voxels
 from radiocard.features.region import Region
 from radiocard.features.registry import ORIGINAL, SHAPE
@@ -81,7 +81,7 @@ class _Cut(NamedTuple):
 
 
 def _cut(found: Prepared) -> _Cut:
-    box = bounding_box(found.mask)
+    box = found.box
     mask = np.ascontiguousarray(found.mask[box])
     inside = mask if found.intensity_mask is found.mask else np.ascontiguousarray(found.intensity_mask[box])
     return _Cut(box, mask, inside, np.flatnonzero(inside))
