@@ -67,7 +67,7 @@ def native_features(view: View, spec: FeatureSpec, *, wanted: frozenset[str] | N
         found = intensity_histogram(grey, convention=spec.convention, wanted=wanted)
         out |= {f"{tag}_{view.discretisation.tag}": value for tag, value in found.items()}
     levels: NDArray[np.int32] = np.zeros(region.mask.shape, dtype=np.int32)
-    levels.reshape(-1)[region.places] = grey.levels
+    levels.reshape(-1)[region.places] = grey.levels.astype(np.int32)
     return out | texture_values(
         levels,
         n_levels=grey.n_levels,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from radiocard.features.boxes import Box, Mask, box_start, box_within, padded_box, union_box
 from radiocard.features.prepare import Prepared, margin_voxels
-from radiocard.features.region import Region
+from radiocard.features.region import FloatArray, Region
 from radiocard.features.registry import ORIGINAL, SHAPE
 from radiocard.preprocessing.filters.apply import filtered_images
 from radiocard.specs import Discretisation, FeatureSpec
@@ -78,26 +78,27 @@ class _Cut(NamedTuple):
     mask: Mask
     intensity_mask: Mask
     places: NDArray[np.intp]
+    raw: FloatArray
 
 
 def _cut(found: Prepared) -> _Cut:
     box = found.box
     mask = np.ascontiguousarray(found.mask[box])
     inside = mask if found.intensity_mask is found.mask else np.ascontiguousarray(found.intensity_mask[box])
-    return _Cut(box, mask, inside, np.flatnonzero(inside))
+    return _Cut(box, mask, inside, np.flatnonzero(inside), np.ascontiguousarray(found.raw[box]))
 
 
 def _region(
     found: Prepared, cut: _Cut, block: Box, values: NDArray[np.floating[Any]], margin: tuple[int, int, int]
 ) -> Region:
-    inner = box_within(cut.box, block)
-    own = np.ascontiguousarray(values[inner])
+    unchanged = np.shares_memory(values, found.raw)
+    own = cut.raw if unchanged else np.ascontiguousarray(values[box_within(cut.box, block)])
     near = padded_box(cut.box, margin, found.mask.shape)
     return Region(
         mask=cut.mask,
         intensity_mask=cut.intensity_mask,
         places=cut.places,
-        raw=own if np.shares_memory(values, found.raw) else np.ascontiguousarray(found.raw[cut.box]),
+        raw=cut.raw,
         values=own,
         spacing=found.image.spacing_mm,
         context=own if near == cut.box else np.ascontiguousarray(values[box_within(near, block)]),
