@@ -23,6 +23,11 @@ _AGGREGATIONS = {
     "ibsi": ("2d_avg", "2d_comb", "2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb"),
     "pyradiomics": ("2_5d_avg", "2_5d_comb", "3d_avg", "3d_comb"),
 }
+_FILTERS = (
+    {"kind": "original"},
+    {"kind": "pyradiomics_log", "sigma_mm": (2,)},
+    {"kind": "pyradiomics_wavelet", "wavelet": "haar", "start_level": 0, "level": 1, "dimension": "3d"},
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Warmed:
 
 
 def warm() -> Warmed:
-    """Compile all kernels: describe a tiny region with every family in both conventions, fit one curve.
+    """Compile all kernels: describe a tiny region with every family in both conventions, filter it, fit one curve.
 
     Returns
     -------
@@ -92,6 +97,7 @@ def _specs() -> Iterator[FeatureSpec]:
             "convention": convention,
             "families": families,
             "normalisation": {"method": "none", "within": "labelled"},
+            "filters": _FILTERS if convention == "pyradiomics" else _FILTERS[:1],
             "ivh": {"method": "none"} if "ivh" in families else None,
             "texture": {"aggregation": aggregation, "distances": [1], "weighting": "none", "coarseness": 0},
         }
