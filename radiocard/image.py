@@ -7,10 +7,10 @@ to the patient's right, y to anterior, z to superior.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,6 +155,68 @@ class LabelMap(Image):
             msg = f"Label {self.labels[region]} ({region}) is not present; labels found: {found}."
             raise MaskError(msg, field=region, hint="Check the label numbers and that the region was drawn.")
         return mask
+
+
+AnyImage = TypeVar("AnyImage", bound=Image)
+
+
+def turned(image: AnyImage, axes: Sequence[int], flips: Sequence[bool]) -> AnyImage:
+    """Return the same physical image in another storage order.
+
+    Parameters
+    ----------
+    image : Image
+        Image or label map.
+    axes : sequence of int
+        Its array axes in their new order.
+    flips : sequence of bool
+        Which of the new axes run against the old ones.
+
+    Returns
+    -------
+    Image
+        A view of its array with a new affine.
+    """
+    reverse = [axis for axis, flip in zip(axes, flips, strict=True) if flip]
+    affine = np.array(image.affine, dtype=float)
+    affine[:3, 3] += affine[:3, reverse] @ (np.array(image.array.shape)[reverse] - 1)
+    affine[:3, reverse] *= -1
+    affine[:3, :3] = affine[:3, list(axes)]
+    steps = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
+    return replace(image, array=image.array.transpose(axes)[steps], affine=affine)
+
+
+def stored_like(image: AnyImage, other: Image) -> AnyImage:
+    """Return an image in the storage order of another one, as their affines say; no value changes.
+
+    Parameters
+    ----------
+    image : Image
+        For example a mask that a program wrote with its slices from apex to base.
+    other : Image
+        For example the image that it was drawn on.
+
+    Returns
+    -------
+    Image
+        The very same object where the order is the same, where the axes of one are not those of
+        the other, and where a file stated no orientation, so that its order cannot be known.
+
+    Examples
+    --------
+    >>> upwards = Image(np.array([[[1, 2]]]), np.diag([1.0, 1.0, 8.0, 1.0]))
+    >>> downwards = turned(upwards, (0, 1, 2), (False, False, True))
+    >>> downwards.array.tolist(), stored_like(downwards, upwards).array.tolist()
+    ([[[2, 1]]], [[[1, 2]]])
+    """
+    if not (image.oriented and other.oriented):
+        return image
+    between = np.linalg.solve(np.asarray(other.affine)[:3, :3], np.asarray(image.affine)[:3, :3])
+    turn = np.rint(between)
+    one_each = (np.abs(turn).sum(axis=0) == 1).all() and (np.abs(turn).sum(axis=1) == 1).all()
+    if not one_each or np.array_equal(turn, np.eye(3)):
+        return image
+    return turned(image, np.abs(turn).argmax(axis=1).tolist(), (turn.sum(axis=1) < 0).tolist())
 
 
 @dataclass(frozen=True, eq=False)

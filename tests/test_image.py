@@ -1,10 +1,12 @@
 import pickle
+from itertools import permutations, product
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from radiocard.errors import GeometryError, MaskError
-from radiocard.image import LABELS_ACDC, LABELS_MNMS, Case, Image, LabelMap
+from radiocard.image import LABELS_ACDC, LABELS_MNMS, Case, Image, LabelMap, stored_like
 
 
 def test_spacing_and_voxel_volume_of_a_rotated_grid():
@@ -58,3 +60,39 @@ def test_a_case_can_be_sent_to_another_process(labels):
 def test_a_label_map_has_three_dimensions_as_well():
     with pytest.raises(GeometryError, match="expected 3"):
         LabelMap(np.zeros((2, 2)), np.eye(4), labels=LABELS_ACDC)
+
+
+OBLIQUE = np.array([[1.1, -0.4, 2.0, 5.0], [0.5, 1.3, -1.0, -7.0], [-0.2, 0.3, 7.5, 11.0], [0, 0, 0, 1.0]])
+
+
+def stored(array, affine, axes, signs):
+    """The same grid in another storage order, by nibabel."""
+    orientation = np.column_stack([np.argsort(axes), np.array(signs)[np.argsort(axes)]])
+    other = nib.Nifti1Image(array, affine).as_reoriented(orientation)
+    return np.asarray(other.dataobj), other.affine
+
+
+@pytest.mark.parametrize("axes", list(permutations(range(3))))
+def test_a_mask_in_any_storage_order_is_brought_to_that_of_its_image(axes):
+    labels = np.random.default_rng(0).integers(0, 4, (3, 4, 5)).astype(np.int16)
+    image = Image(labels * 7, OBLIQUE)
+    for signs in product((1, -1), repeat=3):
+        array, affine = stored(labels, OBLIQUE, axes, signs)
+        found = stored_like(LabelMap(array, affine, labels=LABELS_ACDC), image)
+        np.testing.assert_array_equal(found.array, labels)
+        np.testing.assert_allclose(found.affine, OBLIQUE, atol=1e-12)
+        assert found.labels == LABELS_ACDC
+
+
+def test_a_mask_keeps_its_order_where_no_other_is_proven():
+    image = Image(np.zeros((3, 4, 5)), OBLIQUE)
+    array, affine = stored(np.zeros((3, 4, 5), np.int16), OBLIQUE, (0, 1, 2), (1, 1, -1))
+    for mask in (
+        LabelMap(image.array, OBLIQUE),
+        LabelMap(array, affine, oriented=False),
+        LabelMap(array, np.diag([3.0, 3.0, 3.0, 1.0])),
+        LabelMap(array, OBLIQUE @ np.diag([2.0, 1.0, 1.0, 1.0])),
+    ):
+        assert stored_like(mask, image) is mask
+    turned = LabelMap(array, affine)
+    assert stored_like(turned, Image(image.array, OBLIQUE, oriented=False)) is turned

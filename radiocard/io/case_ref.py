@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from radiocard.errors import CaseError, CaseRefusedError, Issue, ReadError
-from radiocard.image import DRAWN_SCAR, LGE, MAPS, SCAR_REGIONS, STILL, Case, Image, Key, LabelMap
+from radiocard.image import DRAWN_SCAR, LGE, MAPS, SCAR_REGIONS, STILL, Case, Image, Key, LabelMap, stored_like
 from radiocard.io.map_files import Unit, read_map
 from radiocard.io.nifti import MAX_BYTES, read_image, read_label_map
 from radiocard.io.units import convert_units
@@ -106,6 +106,7 @@ class CaseRef:
                 )
         if any(issue.severity == "refuse" for issue in issues):
             raise CaseRefusedError(issues)
+        masks = {key: stored_like(mask, images[key]) for key, mask in masks.items()}
         for key in [key for key in masks if set(SCAR_REGIONS) & set(masks[key].labels)]:
             masks[key], drawn = _apart(masks[key])
             if key[0] == LGE:

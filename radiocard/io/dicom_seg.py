@@ -22,12 +22,13 @@ import pydicom
 from numpy.typing import NDArray
 
 from radiocard.errors import GeometryError, MaskError, MissingExtraError, UsageError
-from radiocard.image import REGIONS, FloatArray, LabelMap
+from radiocard.image import REGIONS, Image, LabelMap, stored_like
 from radiocard.io.atomic import write_bytes
 from radiocard.io.dicom import read_frames, series_files, stack_slices
 from radiocard.io.dicom_frames import Frame
 from radiocard.io.dicom_guard import malformed, silent_parser
 from radiocard.io.dicom_image import sort_cine
+from radiocard.io.nifti_affine import corner_displacement
 from radiocard.io.nifti_header import Where, times
 
 Dataset = pydicom.Dataset
@@ -110,8 +111,7 @@ def write_seg(
     where = Where(case, "series")
     frames, sources = _read_series(Path(series), where)
     chosen = _at_frame(frames, frame, where)
-    array, affine = stack_slices([frames[n] for n in chosen], where)
-    codes = _on_grid(mask, array.shape, affine, where)
+    codes = _on_grid(mask, Image(*stack_slices([frames[n] for n in chosen], where)), where)
     present = tuple(r for r in CONCEPTS if r in mask.labels and (codes == mask.labels[r]).any())
     if not present:
         msg = f"The mask holds none of the regions {', '.join(REGIONS)}."
@@ -172,24 +172,15 @@ def _at_frame(frames: Sequence[Frame], frame: int | None, where: Where) -> list[
     return [index[id(image)] for image in moments[frame or 0]]
 
 
-def _on_grid(mask: LabelMap, shape: tuple[int, ...], affine: FloatArray, where: Where) -> NDArray[Any]:
+def _on_grid(mask: LabelMap, series: Image, where: Where) -> NDArray[Any]:
     """Return the labels on the grid of the series: its axes, its directions."""
-    between = np.linalg.inv(affine) @ mask.affine  # mask voxels to series voxels
-    turn = np.rint(between[:3, :3]).astype(int)
-    if not (np.abs(turn).sum(axis=0) == 1).all() or not (np.abs(turn).sum(axis=1) == 1).all():
-        raise _off_grid(mask, shape, "spacing or axes differ", where)
-    axes = [int(np.flatnonzero(turn[row])[0]) for row in range(3)]
-    flips = [int(turn[row, axes[row]]) < 0 for row in range(3)]
-    array = mask.array.transpose(axes)
-    if array.shape != tuple(shape):
+    shape, found = series.array.shape, stored_like(mask, series)
+    if found.array.shape != shape:
         raise _off_grid(mask, shape, "sizes differ", where)
-    corners = np.array(np.meshgrid(*[[0, n - 1] for n in mask.array.shape])).reshape(3, -1)
-    offset = np.array([n - 1 if flip else 0 for n, flip in zip(shape, flips, strict=True)])
-    found = between[:3, :3] @ corners + between[:3, 3:]
-    apart = float(np.linalg.norm(found - (turn @ corners + offset[:, None]), axis=0).max())
+    apart = corner_displacement(series.affine, found.affine, shape)
     if apart > TOLERANCE_VOXEL:
         raise _off_grid(mask, shape, f"corners are {apart:.3g} voxels apart", where)
-    return np.flip(array, tuple(row for row in range(3) if flips[row]))
+    return found.array
 
 
 def _off_grid(mask: LabelMap, shape: tuple[int, ...], what: str, where: Where) -> GeometryError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiocard.errors import GeometryError
-from radiocard.image import FloatArray, Image
+from radiocard.image import FloatArray, Image, turned
 
 _THICK = 1.5
 _DECIMALS = 3  # directions that agree to this many decimals are a tie
@@ -109,8 +108,7 @@ def to_canonical(image: Image, *arrays: NDArray[Any]) -> tuple[Image, tuple[NDAr
     if permutation == _IDENTITY and flips == _KEPT:
         return image, arrays
     steps = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
-    turned = tuple(array.transpose(permutation)[steps] for array in (image.array, *arrays))
-    return replace(image, array=turned[0], affine=_turn(image, permutation, flips)), turned[1:]
+    return turned(image, permutation, flips), tuple(array.transpose(permutation)[steps] for array in arrays)
 
 
 def _slice_axis(shape: tuple[int, ...], spacing: FloatArray, directions: FloatArray) -> int:
@@ -127,13 +125,3 @@ def _upward(direction: FloatArray) -> FloatArray:
     """Return the direction or its opposite: positive along its nearest world axis, superior first."""
     nearest = max((2, 1, 0), key=lambda axis: abs(direction[axis]))
     return direction if direction[nearest] > 0 else -direction
-
-
-def _turn(image: Image, permutation: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> FloatArray:
-    affine = np.array(image.affine, dtype=float)
-    shape = np.array(image.array.shape)
-    reverse = np.array([axis for axis, flip in zip(permutation, flips, strict=True) if flip], dtype=int)
-    affine[:3, 3] += affine[:3, reverse] @ (shape[reverse] - 1)
-    affine[:3, reverse] *= -1
-    affine[:3, :3] = affine[:3, permutation]
-    return affine

@@ -17,7 +17,7 @@ import numpy as np
 from radiocard.checks.anatomy import check_anatomy
 from radiocard.checks.case import check_grid
 from radiocard.errors import CohortError, GeometryError, MaskError, ReadError
-from radiocard.image import LABELS_ACDC, LABELS_MNMS, REGIONS, Image, Key, LabelMap
+from radiocard.image import LABELS_ACDC, LABELS_MNMS, REGIONS, Image, Key, LabelMap, stored_like
 from radiocard.io.case_ref import CaseRef, role_of
 from radiocard.io.labels import parse_labels
 from radiocard.io.nifti import read_label_map
@@ -206,6 +206,7 @@ def read_mask(source: MaskSource, ref: CaseRef, key: Key, image: Image) -> Label
         mask = replace(mask, array=codes, labels=LABELS_ACDC)
     else:
         mask = _joined(path, case, field, frame)
+    mask = stored_like(mask, image)
     for issue in check_grid(image, mask, tolerance_voxel=_TOLERANCE_VOXEL, case=case, field=field):
         raise GeometryError(issue.message, case=case, field=field, hint=issue.hint)
     for issue in check_anatomy(mask, case=case, field=field):

@@ -21,7 +21,7 @@ from radiocard.cardiac.t2_star import fit_t2_star
 from radiocard.checks.case import check_grid
 from radiocard.checks.units import check_units
 from radiocard.errors import CaseRefusedError, GeometryError, Issue, UsageError
-from radiocard.image import STILL, Case, Image, LabelMap
+from radiocard.image import STILL, Case, Image, LabelMap, stored_like
 from radiocard.io.labels import parse_labels
 from radiocard.io.map_files import Unit, read_map, write_map
 from radiocard.io.nifti import read_label_map
@@ -217,7 +217,7 @@ def ecv_from_maps(
     """
     settings = _map_settings("ecv")
     one = load_map(native, mask, sequence="t1_native", unit=unit)
-    after = _converted(post, "t1_post", unit)
+    after = stored_like(_converted(post, "t1_post", unit), one)
     if align:
         heart = np.isin(mask.array, list(mask.labels.values()))
         found = register(
@@ -290,7 +290,7 @@ def load_map(source: str | Path, mask: LabelMap, *, sequence: str, unit: str | N
     CaseRefusedError
         If the grids differ (``E_GEOMETRY``).
     """
-    image = _converted(source, sequence, unit)
+    image = stored_like(_converted(source, sequence, unit), mask)
     _refuse(check_grid(image, mask, tolerance_voxel=GRID_TOLERANCE_VOXEL, case="", field="mask"))
     return image
 

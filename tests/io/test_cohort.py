@@ -579,3 +579,14 @@ def test_any_bytes_as_a_manifest_abort_with_a_code(tmp_path, data):
         read_cohort(tmp_path / "m.csv")
     except CohortError as error:
         assert error.code in {"E_COHORT", "E_DUPLICATE_ID"}  # noqa: PT017
+
+
+def test_a_mask_stored_in_another_order_is_turned_to_its_image(tmp_path):
+    save_pair(tmp_path)
+    labels = np.arange(36, dtype="u1").reshape(3, 4, 3) % 4
+    turned = AFFINE @ np.array([[0, -1, 0, 2], [1, 0, 0, 0], [0, 0, -1, 2], [0, 0, 0, 1.0]])  # j, -i, -k
+    write_image(tmp_path / "a_gt.nii.gz", Image(labels.transpose(1, 0, 2)[:, ::-1, ::-1], turned))
+    case = read_cohort(manifest(tmp_path, "1,ed,a.nii.gz,a_gt.nii.gz,acdc")).cases[0].load()
+    mask = case.masks["cine", "ed"]
+    np.testing.assert_array_equal(mask.array, labels)
+    np.testing.assert_allclose(mask.affine, AFFINE)

@@ -217,7 +217,7 @@ def moved(voxels):
     ("array", "affine", "message"),
     [
         (None, scaled(1.01), "corners are 0.15 voxels apart"),
-        (None, scaled(2.0), "spacing or axes differ"),
+        (None, scaled(2.0), "corners are 15 voxels apart"),
         (None, moved(0.5), "corners are 0.5 voxels apart"),
         (None, moved(1.0), "corners are 1 voxels apart"),
         (

@@ -39,19 +39,22 @@ def predictions(tmp_path, hearts):
     return folder
 
 
-def test_masks_of_a_dicom_series_are_adopted(dicom, level_cases, tmp_path):
+@pytest.mark.parametrize("against", [True, False])
+def test_masks_of_a_dicom_series_are_adopted_whichever_way_their_slices_run(dicom, level_cases, tmp_path, against):
     case = level_cases[0]
     for phase in ("ed", "es"):
         image, mask = case.images["cine", phase], case.masks["cine", phase]
         dicom.cine(tmp_path / phase, [image.array], image.affine)
         grid = read_series(tmp_path / phase, case="p1", field="image").affine  # slices follow the normal
-        write_image(tmp_path / f"p1_{phase}.nii.gz", replace(mask, array=mask.array[..., ::-1], affine=grid))
+        along = replace(mask, array=mask.array[..., ::-1], affine=grid)
+        write_image(tmp_path / f"p1_{phase}.nii.gz", mask if against else along)
     (tmp_path / "list.csv").write_text("patient_id,phase,image\np1,ed,ed\np1,es,es\n")
     source = stated_masks(tmp_path, labels="acdc", pattern="{patient}_{phase}.nii.gz")
     found = adopt_masks(read_unsegmented(tmp_path / "list.csv").cases, source, tmp_path / "adopted")
     assert (found.n_patients, found.issues) == (1, ())
     loaded = read_cohort(found.manifest).cases[0].load()
-    np.testing.assert_array_equal(loaded.images["cine", "es"].array, case.images["cine", "es"].array[..., ::-1])
+    for found, drawn in ((loaded.images, case.images), (loaded.masks, case.masks)):
+        np.testing.assert_array_equal(found["cine", "es"].array, drawn["cine", "es"].array[..., ::-1])
 
 
 def test_the_program_that_drew_the_masks_is_named(cohort, predictions, tmp_path):
