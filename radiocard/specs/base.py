@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Distance = Annotated[int, Field(ge=1, le=15)]  # kernels count neighbours and sum their grey levels in 32 bits
 Interval = tuple[float, float]
 T = TypeVar("T")
 

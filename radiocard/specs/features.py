@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from radiocard.specs.base import Count, Distinct, Frozen, Interval, NotNegative, Positive, digest, number_text
+from radiocard.specs.base import Count, Distance, Distinct, Frozen, Interval, NotNegative, Positive, digest, number_text
 from radiocard.specs.contradictions import contradictions
 from radiocard.specs.discretisation import Discretisation
 from radiocard.specs.filters import Filter, Original
@@ -137,7 +137,7 @@ class TextureSettings(Frozen):
     ``2d_avg`` and ``2d_comb`` are one method (2D) for the zone and neighbourhood matrices,
     which have no direction; so are the 2.5D pair and the 3D pair. Under ``ibsi`` one
     co-occurrence matrix is made per Chebyshev distance in ``distances``, and neighbourhoods reach
-    as far as the largest; under ``pyradiomics`` all distances enter one set of directions.
+    as far as the largest, 15 voxels at most; under ``pyradiomics`` all distances enter one set of directions.
     ``weighting`` weighs directions by the length d of an offset in this norm before they are merged
     (``*_comb``): by exp(-d^2), d in voxels under ``ibsi`` and in mm under ``pyradiomics``, which
     weighs run lengths by d itself. ``coarseness`` is the greatest difference of grey level that still counts as
@@ -145,7 +145,7 @@ class TextureSettings(Frozen):
     """
 
     aggregation: Annotated[tuple[Aggregation, ...], Field(min_length=1), Distinct]
-    distances: Annotated[tuple[Count, ...], Field(min_length=1), Distinct]
+    distances: Annotated[tuple[Distance, ...], Field(min_length=1), Distinct]
     weighting: Literal["none", "manhattan", "euclidean", "infinity"]
     coarseness: Annotated[NotNegative, Field(multiple_of=1)]
 

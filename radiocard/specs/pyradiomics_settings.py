@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from radiocard.specs.base import Count, Frozen, NotNegative, Positive
+from radiocard.specs.base import Count, Distance, Frozen, NotNegative, Positive
 
 SECTIONS = ("imageType", "featureClass", "setting", "voxelSetting")
 
@@ -104,7 +104,7 @@ class Settings(Frozen):
     resampled_pixel_spacing: Annotated[list[NotNegative], Field(min_length=3, max_length=3)] | None = None
     interpolator: str | int | None = "sitkBSpline"
     pad_distance: Annotated[int, Field(ge=0)] = 5
-    distances: Annotated[list[Count], Field(min_length=1, default_factory=lambda: [1])]
+    distances: Annotated[list[Distance], Field(min_length=1, default_factory=lambda: [1])]
     force_2d: Annotated[bool, Field(alias="force2D")] = False
     force_2d_dimension: Annotated[int, Field(ge=0, le=2, alias="force2Ddimension")] = 0
     resegment_range: Annotated[list[float], Field(min_length=1, max_length=2)] | None = None

@@ -57,6 +57,7 @@ def read(**settings):
         ),
         ({"texture": TEXTURE | {"aggregation": ["2d_avg", "2d_avg"]}}, "texture.aggregation: more than once: 2d_avg"),
         ({"texture": TEXTURE | {"distances": [1, 2, 1]}}, "texture.distances: more than once: 1"),
+        ({"texture": TEXTURE | {"distances": [16]}}, "texture.distances.* less than or equal to 15"),
         ({"texture": TEXTURE | {"coarseness": 0.5}}, "texture.coarseness: Input should be a multiple of 1"),
         ({"texture": TEXTURE | {"weighting": "euclidean"}}, "texture: 'weighting' is euclidean, which needs an 'aggr"),
         ({"resegmentation": LIMITS | {"range": [5, 5]}}, "resegmentation.range: the lower bound is 5, expected less"),

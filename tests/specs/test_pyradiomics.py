@@ -179,6 +179,7 @@ def test_every_filter_is_translated(tmp_path):
         ("setting: {binWidth: 0}", "setting.binWidth: Input should be greater than 0"),
         ("setting: {normalize: yes}", "setting.normalize: Input should be a valid boolean"),
         ("setting: {label: true}", "setting.label: Input should be a valid integer"),
+        ("setting: {distances: [16]}", "setting.distances.* less than or equal to 15"),
         ("setting: {distances: []}", "setting.distances: List should have at least 1 item"),
         ("setting: {resampledPixelSpacing: [2, 2]}", "List should have at least 3 items"),
         ("setting: {resegmentRange: [1, 2, 3]}", "List should have at most 2 items"),
