@@ -29,10 +29,12 @@ from radiocard.report.schema import to_json
 from radiocard.report.schema_base import Estimate, Provenance
 from radiocard.report.schema_patient import Answer, Measures, MetricLine, ModelCard, PatientReport, Record
 from radiocard.specs import FeatureSpec
+from radiocard.study import patient_measures as shown
 from radiocard.study import patient_parts as parts
 from radiocard.study.answer import Answered, answer_patient, make_answer, make_why
 from radiocard.study.extract import as_cohort
 from radiocard.study.info import software_versions
+from radiocard.study.patient_rule import published_rule
 from radiocard.study.pictures import make_images
 from radiocard.study.predict import OVERRIDE, known_identifier, needs_texture, refuse_simulated, spec_of
 from radiocard.study.stability import perturbed_table
@@ -128,7 +130,7 @@ def report_patient(
     answered, like = answer_patient(model, found.row), likeness(model, found.row)
     answer = _answer(model, found, answered, like)
     clinical, numbers, settings = found.case.clinical, found.numbers, found.spec.cardiac
-    ranges = parts.reference_ranges(numbers, clinical, settings)
+    ranges = shown.reference_ranges(numbers, clinical, settings)
     rows = parts.check_rows(found.issues, {**parts.mask_check(clinical), **parts.checks_of(found.heart)})
     why = make_why(answered, values=numbers, ranges=ranges, sex=clinical.get("sex"))
     return PatientReport(
@@ -141,10 +143,10 @@ def report_patient(
         images=make_images(found.case, found.heart, sequence=found.spec.sequence),
         checks=rows,
         measures=_measures(found, ranges),
-        bulls_eyes=parts.bulls_eyes(numbers, found.heart),
+        bulls_eyes=shown.bulls_eyes(numbers, found.heart),
         why=why,
         texture=texture_places(found.case, found.heart, found.spec, why),
-        rule=parts.published_rule(
+        rule=published_rule(
             rule_of(model),
             found.values,
             model.classes,
@@ -263,11 +265,11 @@ def _load(model: ModelBundle, cohort: str | Path | Cohort, patient: str, *, allo
 
 def _measures(found: _Patient, ranges: Mapping[str, ReferenceRange]) -> Measures:
     if isinstance(found.heart, MapMeasures) and found.spec.maps is not None:
-        local = parts.local_comparisons(found.numbers, found.heart, found.spec.maps, found.case.clinical)
-        return parts.map_measures(found.numbers, found.heart, local, found.spec.maps)
+        local = shown.local_comparisons(found.numbers, found.heart, found.spec.maps, found.case.clinical)
+        return shown.map_measures(found.numbers, found.heart, local, found.spec.maps)
     if isinstance(found.heart, ScarMeasures):
-        return parts.scar_measures(found.numbers, found.spec.cardiac)
-    return parts.measures(found.numbers, ranges, found.spec.cardiac)
+        return shown.scar_measures(found.numbers, found.spec.cardiac)
+    return shown.measures(found.numbers, ranges, found.spec.cardiac)
 
 
 def _answer(model: ModelBundle, found: _Patient, answered: Answered, like: Likeness) -> Answer:
@@ -276,7 +278,7 @@ def _answer(model: ModelBundle, found: _Patient, answered: Answered, like: Liken
         answered,
         model,
         values=numbers,
-        ranges=parts.reference_ranges(numbers, clinical, found.spec.cardiac),
+        ranges=shown.reference_ranges(numbers, clinical, found.spec.cardiac),
         sex=clinical.get("sex"),
         light=parts.light(found.issues, override=found.override, like=like),
     )

@@ -19,7 +19,7 @@ from radiocard.report.schema import PatientReport
 from radiocard.specs import read_spec, read_task
 from radiocard.study.info import about_path
 from radiocard.study.patient import write_report
-from radiocard.study.patient_parts import bulls_eyes, local_comparisons, map_measures
+from radiocard.study.patient_measures import bulls_eyes, local_comparisons, map_measures
 from radiocard.study.pictures import MAP_WINDOWS
 
 LEVELS = ["basal", "mid", "apical"]

@@ -9,8 +9,8 @@ from radiocard.study.patient_parts import (
     check_rows,
     light,
     mask_check,
-    published_rule,
 )
+from radiocard.study.patient_rule import published_rule
 from radiocard.study.sure import Likeness
 
 HEART = {
