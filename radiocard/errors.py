@@ -33,7 +33,10 @@ CODES: Mapping[str, tuple[Severity, str]] = MappingProxyType(
         "E_ROI_SIZE": ("refuse", "A region is smaller than the specification allows."),
         "E_LABELS": ("refuse", "The mask does not hold whole-number labels."),
         "E_LABEL_ANATOMY": ("refuse", "The labels contradict anatomy."),
-        "E_BINS": ("refuse", "Discretisation would make more bins than the cap."),
+        "E_BINS": (
+            "refuse",
+            "Discretisation would make more bins than the cap, or bins narrower than the rounding.",
+        ),
         "E_NDIM": ("refuse", "The image does not have three dimensions."),
         "E_PHASE": ("refuse", "A phase that the specification needs is missing."),
         "E_PATH": ("refuse", "An identifier or a path is not safe to use."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +21,8 @@ from radiocard.errors import GeometryError, MaskError
 FloatArray = NDArray[np.floating[Any]]
 Key = tuple[str, str]
 Phase = Literal["ed", "es"]
+
+_HALF_A_VOXEL = 0.5
 
 REGIONS = ("lv_cavity", "lv_myocardium", "rv_cavity")
 SCAR_REGIONS = ("lv_scar", "no_reflow")  # as drawn by a reader, within the myocardium
@@ -157,6 +160,26 @@ class LabelMap(Image):
         return mask
 
 
+def corner_displacement(a: FloatArray, b: FloatArray, shape: tuple[int, ...]) -> float:
+    """Return how far the corner voxels of a grid move between two affines.
+
+    Parameters
+    ----------
+    a, b : ndarray of float, shape (4, 4)
+        Voxel indices to world coordinates [mm].
+    shape : tuple of int, length 3
+        Size of the grid.
+
+    Returns
+    -------
+    float
+        Largest displacement, in voxels of ``a`` along the axis that moves most.
+    """
+    corners = np.array([(*ends, 1) for ends in product(*((0, n - 1) for n in shape))], dtype=np.float64).T
+    shift = (np.asarray(b, float) - np.asarray(a, float)) @ corners
+    return float(np.abs(np.linalg.solve(np.asarray(a, float)[:3, :3], shift[:3])).max())
+
+
 AnyImage = TypeVar("AnyImage", bound=Image)
 
 
@@ -199,8 +222,8 @@ def stored_like(image: AnyImage, other: Image) -> AnyImage:
     Returns
     -------
     Image
-        The very same object where the order is the same, where the axes of one are not those of
-        the other, and where a file stated no orientation, so that its order cannot be known.
+        The very same object where the order is the same, where another order does not bring the grids
+        within half a voxel, and where a file stated no orientation, so that its order cannot be known.
 
     Examples
     --------
@@ -216,7 +239,10 @@ def stored_like(image: AnyImage, other: Image) -> AnyImage:
     one_each = (np.abs(turn).sum(axis=0) == 1).all() and (np.abs(turn).sum(axis=1) == 1).all()
     if not one_each or np.array_equal(turn, np.eye(3)):
         return image
-    return turned(image, np.abs(turn).argmax(axis=1).tolist(), (turn.sum(axis=1) < 0).tolist())
+    found = turned(image, np.abs(turn).argmax(axis=1).tolist(), (turn.sum(axis=1) < 0).tolist())
+    shape = other.array.shape
+    fits = found.array.shape == shape and corner_displacement(other.affine, found.affine, shape) < _HALF_A_VOXEL
+    return found if fits else image
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,6 +92,8 @@ def test_a_mask_keeps_its_order_where_no_other_is_proven():
         LabelMap(array, affine, oriented=False),
         LabelMap(array, np.diag([3.0, 3.0, 3.0, 1.0])),
         LabelMap(array, OBLIQUE @ np.diag([2.0, 1.0, 1.0, 1.0])),
+        LabelMap(array, affine + np.array([[0, 0, 0, 2.0]] * 3 + [[0, 0, 0, 0]])),
+        LabelMap(array[:2], affine),
     ):
         assert stored_like(mask, image) is mask
     turned = LabelMap(array, affine)

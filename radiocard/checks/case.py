@@ -10,8 +10,7 @@ from scipy import ndimage
 from radiocard.checks.anatomy import check_anatomy, crop_to_labels
 from radiocard.checks.units import check_units
 from radiocard.errors import Issue
-from radiocard.image import MAPS, REGION_NAMES, STILL, Case, Image, LabelMap
-from radiocard.io.nifti_affine import corner_displacement
+from radiocard.image import MAPS, REGION_NAMES, STILL, Case, Image, LabelMap, corner_displacement
 from radiocard.specs import FeatureSpec
 
 MIN_SLICES = 3  # basal, mid and apical level of the 16 segments

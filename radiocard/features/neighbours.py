@@ -34,6 +34,7 @@ DEPENDENCE_TAGS: Final = (
 # What a slice adds to a mean where the feature divides by 0, by the reference manual of the IBSI.
 _FILLS: Final = {"ngt_coarseness": 1e6, "ngt_contrast": 0.0, "ngt_busyness": 0.0, "ngt_strength": 0.0}
 _PIECE: Final = 256
+_GAP: Final = 16
 _BITS: Final = 16  # of the number of alike neighbours; that of all neighbours is above them
 _ALIKE: Final = 2**_BITS - 1
 _ANY: Final = 2**30  # more than any difference of grey levels
@@ -118,12 +119,14 @@ def _sweep(block: Block, steps: IntArray, n_slices: int, alpha: int) -> Matrices
 
 @kernel
 def _count_neighbours(levels, positions, rows, steps, alpha, work, voxels, alone, sums, counts):  # type: ignore[no-untyped-def]
-    """Go through all places between voxels, background too, piece by piece: that is vector code."""
+    """Go through all places between voxels that are near, background too, piece by piece: that is vector code."""
     reach, span = np.int32(alpha), np.uint32(2 * alpha)
     width, n, v = 2 * len(steps) + 1, len(positions), 0
     while v < n:
-        start = positions[v]
-        size = min(_PIECE, positions[n - 1] + 1 - start)
+        start, last = positions[v], v
+        while last + 1 < n and positions[last + 1] <= min(positions[last] + _GAP, start + _PIECE - 1):
+            last += 1
+        size = positions[last] + 1 - start
         total, number = work[0, :size], work[1, :size]
         total[:] = 0
         number[:] = 0
@@ -141,7 +144,7 @@ def _count_neighbours(levels, positions, rows, steps, alpha, work, voxels, alone
                     + np.int32((a > 0) & (np.uint32(a - lowest) <= span))
                     + np.int32((b > 0) & (np.uint32(b - lowest) <= span))
                 )
-        while v < n and positions[v] < start + size:
+        while v <= last:
             at, row = np.uint64(positions[v] - start), np.uint64(rows[v])
             around, alike = np.uint32(number[at]) >> _BITS, np.uint32(number[at]) & _ALIKE
             counts[np.uint64(row * width + alike)] += 1.0

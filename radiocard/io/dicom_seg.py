@@ -22,13 +22,12 @@ import pydicom
 from numpy.typing import NDArray
 
 from radiocard.errors import GeometryError, MaskError, MissingExtraError, UsageError
-from radiocard.image import REGIONS, Image, LabelMap, stored_like
+from radiocard.image import REGIONS, Image, LabelMap, corner_displacement, stored_like
 from radiocard.io.atomic import write_bytes
 from radiocard.io.dicom import read_frames, series_files, stack_slices
 from radiocard.io.dicom_frames import Frame
 from radiocard.io.dicom_guard import malformed, silent_parser
 from radiocard.io.dicom_image import sort_cine
-from radiocard.io.nifti_affine import corner_displacement
 from radiocard.io.nifti_header import Where, times
 
 Dataset = pydicom.Dataset

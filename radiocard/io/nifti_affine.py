@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radiocard.image import FloatArray, voxel_spacing
+from radiocard.image import FloatArray, corner_displacement, voxel_spacing
 from radiocard.io.nifti_header import Declared, Where
 from radiocard.io.nifti_layout import Header
 
@@ -95,26 +94,6 @@ def slice_axis_last(array: NDArray[Any], affine: FloatArray) -> tuple[NDArray[An
         return array, affine
     order = [*(a for a in range(3) if a != axis), axis]
     return array.transpose(order), affine[:, [*order, 3]]
-
-
-def corner_displacement(a: FloatArray, b: FloatArray, shape: tuple[int, ...]) -> float:
-    """Return how far the corner voxels of a grid move between two affines.
-
-    Parameters
-    ----------
-    a, b : ndarray of float, shape (4, 4)
-        Voxel indices to world coordinates [mm].
-    shape : tuple of int, length 3
-        Size of the grid.
-
-    Returns
-    -------
-    float
-        Largest displacement, in voxels of ``a`` along the axis that moves most.
-    """
-    corners = np.array([(*ends, 1) for ends in product(*((0, n - 1) for n in shape))], dtype=np.float64).T
-    shift = (np.asarray(b, float) - np.asarray(a, float)) @ corners
-    return float(np.abs(np.linalg.solve(np.asarray(a, float)[:3, :3], shift[:3])).max())
 
 
 def _qform(header: Header, where: Where) -> FloatArray | None:

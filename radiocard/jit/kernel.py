@@ -204,7 +204,8 @@ def _prototype(kinds: tuple[Kind, ...]) -> Any:
 def _rare_collections() -> Iterator[None]:
     """Compiling makes so many objects that Python would spend a tenth of the time on looking for garbage."""
     before = gc.get_threshold()
-    gc.set_threshold(_OBJECTS, *before[1:])
+    if before[0]:
+        gc.set_threshold(max(_OBJECTS, before[0]), *before[1:])
     try:
         yield
     finally:

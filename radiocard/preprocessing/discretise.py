@@ -20,6 +20,9 @@ from radiocard.specs import Convention, Discretisation
 
 Values = NDArray[np.floating[Any]]
 
+_TWO_EDGES = 2
+_HINT = "Check for an extreme voxel, and that the bin width suits the unit of this image."
+
 
 @dataclass(frozen=True, slots=True)
 class GreyLevels:
@@ -67,8 +70,8 @@ def discretise(
     UsageError
         If there is no value.
     IntensityError
-        If a value is not finite (``E_NONFINITE``), or if more bins than the cap are needed
-        (``E_BINS``).
+        If a value is not finite (``E_NONFINITE``), if more bins than the cap are needed, or
+        narrower ones than the rounding of the values (both ``E_BINS``).
 
     Examples
     --------
@@ -108,8 +111,7 @@ def _refuse_too_many_bins(low: float, high: float, settings: Discretisation, low
             f"Discretisation needs {needed:g} bins for grey values from {low:g} to {high:g}, "
             f"expected at most {settings.max_bins}."
         )
-        hint = "Check for an extreme voxel, and that the bin width suits the unit of this image."
-        raise IntensityError(msg, code="E_BINS", hint=hint)
+        raise IntensityError(msg, code="E_BINS", hint=_HINT)
 
 
 def _fbn(x: Values, bins: int, low: Any, high: Any) -> NDArray[np.int64]:
@@ -128,7 +130,10 @@ def _fbs(x: Values, width: float, low: Any, lower: float | None) -> NDArray[np.i
 
 
 def _fbn_pyradiomics(x: Values, bins: int) -> NDArray[np.int64]:
-    edges = np.histogram_bin_edges(x, bins)
+    try:
+        edges = np.histogram_bin_edges(x, bins)
+    except ValueError:  # numpy sees that its edges would coincide
+        raise _too_narrow(x) from None
     step = edges[1] - edges[0]
     edges[-1] += 1
     return _digitise(x, edges, step)
@@ -136,7 +141,14 @@ def _fbn_pyradiomics(x: Values, bins: int) -> NDArray[np.int64]:
 
 def _fbs_pyradiomics(x: Values, width: float, low: Any, high: Any) -> NDArray[np.int64]:
     edges = np.arange(low - (low % width), high + 2 * width, width)
+    if edges.size < _TWO_EDGES:
+        raise _too_narrow(x)
     return _digitise(x, edges, width)
+
+
+def _too_narrow(x: Values) -> IntensityError:
+    message = f"Bins are too narrow for grey values near {float(x.max()):g}, which are rounded more coarsely."
+    return IntensityError(message, code="E_BINS", hint=_HINT)
 
 
 def _digitise(x: Values, edges: Values, step: Any) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from radiocard.cohort.run import run_cohort
 from radiocard.errors import GeometryError, Issue, MaskError, NothingUsableError
 from radiocard.features.extract import extract_region
 from radiocard.features.voxelwise import voxel_maps
-from radiocard.image import Image
+from radiocard.image import Image, stored_like
 from radiocard.io.cohort import Cohort, read_cohort
 from radiocard.io.convert import as_image
 from radiocard.specs import FeatureSpec, read_spec
@@ -234,6 +234,7 @@ def _one_region(
 ) -> tuple[Image, NDArray[np.bool_], NDArray[np.bool_]]:
     """Read image, region and the union of all labels, on one grid."""
     grid, regions = as_image(image, spacing_mm=spacing_mm), as_image(mask, spacing_mm=spacing_mm, field="mask")
+    regions = stored_like(regions, grid)
     tolerance = settings.checks.grid_tolerance_voxel
     for issue in check_grid(grid, regions, tolerance_voxel=tolerance, case="-", field="mask"):
         raise GeometryError(issue.message, code=issue.code, field=issue.field, hint=issue.hint)

@@ -153,10 +153,19 @@ def align_maps(fixed: str | Path, moving: str | Path, *, contrast: str, mask: La
     Returns
     -------
     Registration
+
+    Raises
+    ------
+    CaseRefusedError
+        If the mask is on another grid (``E_GEOMETRY``).
     """
     settings = parse_as(RegistrationSettings, {"contrast": contrast}, "registration")
     images = [_filled(read_map(path, sequence="t1_native").image) for path in (fixed, moving)]
-    heart = None if mask is None else np.isin(mask.array, list(mask.labels.values()))
+    heart = None
+    if mask is not None:
+        mask = stored_like(mask, images[0])
+        _refuse(check_grid(images[0], mask, tolerance_voxel=GRID_TOLERANCE_VOXEL, case="", field="mask"))
+        heart = np.isin(mask.array, list(mask.labels.values()))
     return register(images[0], images[1], settings=settings, fixed_mask=heart)
 
 
@@ -202,7 +211,7 @@ def ecv_from_maps(
     Returns
     -------
     Image
-        ECV [%] on the native grid; 0 where there is none.
+        ECV [%] on the grid of the mask; 0 where there is none.
     EcvMap
         With blood values and haematocrit.
 

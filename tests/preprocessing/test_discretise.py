@@ -81,6 +81,22 @@ def test_one_extreme_voxel_does_not_explode(convention):
         discretise(values, fbn(64, max_bins=32), convention=convention)
 
 
+@pytest.mark.parametrize(
+    ("values", "settings"),
+    [
+        (np.full(4, 3e9, np.float32), fbs(25.0)),
+        (np.full(4, -3e9, np.float32), fbs(25.0)),
+        (np.full(4, -1e18), fbs(25.0)),
+        (np.array([1e8], np.float32), fbs(0.1)),
+        (np.full(4, 1e9, np.float32), fbn(32)),
+        (np.full(4, 1e19), fbn(32)),
+    ],
+)
+def test_bins_that_rounding_swallows_are_refused(values, settings):
+    with pytest.raises(IntensityError, match="E_BINS: Bins are too narrow for grey values near"):
+        discretise(values, settings, convention="pyradiomics")
+
+
 def _values(seed):
     rng = np.random.default_rng(seed)
     size = rng.integers(1, 300)

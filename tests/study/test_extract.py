@@ -4,7 +4,7 @@ import SimpleITK as sitk
 
 import radiocard
 from radiocard.errors import GeometryError, MaskError
-from radiocard.image import Image
+from radiocard.image import Image, turned
 from radiocard.io.cohort import read_cohort
 
 
@@ -64,6 +64,15 @@ def test_the_grids_may_differ_by_the_tolerance_of_the_specification_and_no_more(
         radiocard.extract_features(grid, Image(mask, far), spec=spec, label=2)
     loose = spec.model_copy(update={"checks": spec.checks.model_copy(update={"grid_tolerance_voxel": 0.01})})
     radiocard.extract_features(grid, Image(mask, far), spec=loose, label=2)
+
+
+def test_a_mask_stored_from_the_other_end_is_the_same_mask():
+    image, mask = box()
+    mask[:, :, 1] = 0
+    grid = Image(image, np.diag([1.5, 1.25, 8.0, 1.0]))
+    upside_down = turned(Image(mask, grid.affine), (0, 1, 2), (False, True, True))
+    found = radiocard.extract_features(grid, upside_down, label=2)
+    assert found == radiocard.extract_features(grid, Image(mask, grid.affine), label=2)
 
 
 def test_validate_counts_and_says_the_layout(simulated_folder):

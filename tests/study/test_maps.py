@@ -9,7 +9,7 @@ import pytest
 
 from radiocard.cardiac.ecv import Haematocrit
 from radiocard.errors import CaseRefusedError, CohortError, GeometryError, ReadError, UsageError
-from radiocard.image import LABELS_ACDC, Image, LabelMap
+from radiocard.image import LABELS_ACDC, Image, LabelMap, turned
 from radiocard.io.map_files import write_map
 from radiocard.simulate.maps import simulate_map_patient
 from radiocard.study.maps import (
@@ -231,6 +231,12 @@ def test_align_maps_moves_back_or_says_why_not(shifted):
     found = align_maps(folder / "t1_post.nii.gz", folder / "moved.nii.gz", contrast="same", mask=mask)
     assert found.succeeded
     assert np.abs(found.moved.array - original)[heart].mean() < 5.0
+    upside_down = turned(mask, (0, 1, 2), (False, False, True))
+    again = align_maps(folder / "t1_post.nii.gz", folder / "moved.nii.gz", contrast="same", mask=upside_down)
+    np.testing.assert_array_equal(again.moved.array, found.moved.array)
+    elsewhere = replace(mask, affine=mask.affine + np.array([[0, 0, 0, 9.0], *[[0] * 4] * 3]))
+    with pytest.raises(CaseRefusedError, match="E_GEOMETRY"):
+        align_maps(folder / "t1_post.nii.gz", folder / "moved.nii.gz", contrast="same", mask=elsewhere)
     lost = align_maps(folder / "t1_native.nii.gz", folder / "noise.nii.gz", contrast="different", mask=mask)
     assert not lost.succeeded
     assert lost.reasons

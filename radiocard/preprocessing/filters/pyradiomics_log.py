@@ -27,7 +27,7 @@ from radiocard.specs.filters import PyradiomicsLog
 _REACH = 16.0  # standard deviations; what lies beyond changes no more than the last bit of a float32
 _ENDLESS = 30.0  # standard deviations; nothing is left beyond in double precision
 _AT_LEAST = 4  # voxels along each axis, as ITK demands
-_ROWS = 20  # voxels of the box that one matrix gives, about
+_ROWS = 20  # about how many voxels of the box one matrix gives
 _SMOOTH, _SECOND = 0, 1
 # Amplitudes of cosine and sine of two damped waves, and their frequency and decay, after [1]_
 _AMPLITUDES = (((1.3530, 1.8151), (-0.3531, 0.0902)), ((-1.3563, 5.2318), (0.3446, -2.2355)))
@@ -176,8 +176,8 @@ def _matrices(
     """Return the matrices that give ``size`` voxels from them and their margins.
 
     Where a margin ends at an edge of the image, ``edges`` has the number of voxels that lie
-    between, and the voxel at the edge stands for all beyond. Away from edges all bands have
-    the same matrices.
+    between, and the voxel at the edge stands for all beyond. Away from edges bands of one
+    size have the same matrices.
     """
     halves = _kernels(sigma, step)
     far = halves.shape[1]
