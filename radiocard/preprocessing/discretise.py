@@ -162,7 +162,7 @@ def _digitise(x: Values, edges: Values, step: Any) -> NDArray[np.int64]:
 def _find_bins(x, edges, step, levels):  # type: ignore[no-untyped-def]
     top = len(edges) - 1
     for v in range(len(x)):
-        index = min(int((x[v] - edges[0]) / step), top)
+        index = max(0, min(int((x[v] - edges[0]) / step), top))
         while index >= 0 and x[v] < edges[index]:
             index -= 1
         while index < top and x[v] >= edges[index + 1]:
